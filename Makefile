@@ -1,0 +1,44 @@
+# Two commands do all the set-up on a fresh machine: `make replay` and `make test`.
+# Each keeps what it installed in a virtual environment and installs again only
+# when pyproject.toml has changed.
+
+PYTHON ?= python3
+PIP = -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help replay test check replay-logs clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
+
+# What a reader of logs installs: no torch.
+.venv-replay/installed: pyproject.toml
+	@echo "setting up .venv-replay (once; no torch needed) ..."
+	@test -x .venv-replay/bin/python || $(PYTHON) -m venv .venv-replay
+	@.venv-replay/bin/python $(PIP) --editable .
+	@touch $@
+
+# What the tests need: torch (pinned), tensorboardX, scikit-learn and the checkers.
+.venv/installed: pyproject.toml
+	@echo "setting up .venv (once; downloads torch) ..."
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@.venv/bin/python $(PIP) --editable '.[dev]'
+	@touch $@
+
+replay: .venv-replay/installed  ## replay the recorded logs: the main job
+	@.venv-replay/bin/plateau-watch replay replay_logs
+
+test: .venv/installed  ## run all tests
+	.venv/bin/python -m pytest
+
+check: .venv/installed  ## lint, types and the direction of dependencies
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+replay-logs: .venv/installed  ## write replay_logs anew, by really training
+	.venv/bin/python examples/record_replay_logs.py replay_logs
+
+clean:  ## remove what make has installed
+	rm -rf .venv .venv-replay

@@ -1,0 +1,110 @@
+"""Series: the points of one tag of one run, as columns, after preemption.
+
+Knows nothing of files, protos or schedulers. Invariants of a `Series`: the three columns have
+one length, steps strictly increase, and the arrays are read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Precision = Literal["bfloat16", "float16", "float32", "float64", "int"]
+"""The encoding in which a value was stored; from the coarsest to the finest."""
+
+Restart = tuple[int, int]
+"""(position, step): just before the point at this position, points at steps >= step are void."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """The points of one tag, in step order.
+
+    Attributes:
+        run: name of the run; "." is the log directory itself.
+        tag: the tag, as logged.
+        steps: int64[n], strictly increasing.
+        wall_times: float64[n], seconds since the epoch, as logged (may run backwards).
+        values: float64[n]; each holds its stored value exactly.
+        precision: the coarsest encoding among the points, in which values were stored.
+        superseded: how many points were discarded: written again later, or void by a restart.
+    """
+
+    run: str
+    tag: str
+    steps: NDArray[np.int64]
+    wall_times: NDArray[np.float64]
+    values: NDArray[np.float64]
+    precision: Precision = "float64"
+    superseded: int = 0
+
+    def __post_init__(self) -> None:
+        if not len(self.steps) == len(self.wall_times) == len(self.values):
+            raise ValueError(f"columns of {self.tag!r} differ in length")
+        if len(self.steps) > 1 and not (self.steps[1:] > self.steps[:-1]).all():
+            raise ValueError(f"steps of {self.tag!r} do not strictly increase")
+        for column in (self.steps, self.wall_times, self.values):
+            column.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @classmethod
+    def of(
+        cls,
+        values: ArrayLike,
+        *,
+        steps: ArrayLike | None = None,
+        wall_times: ArrayLike | None = None,
+        run: str = ".",
+        tag: str = "metric",
+        precision: Precision = "float64",
+    ) -> Series:
+        """Make a series from plain numbers; absent steps count from 0, absent times are 0."""
+        column = np.array(values, dtype=np.float64)
+        return cls(
+            run=run,
+            tag=tag,
+            steps=np.arange(len(column)) if steps is None else np.array(steps, dtype=np.int64),
+            wall_times=(
+                np.zeros(len(column))
+                if wall_times is None
+                else np.array(wall_times, dtype=np.float64)
+            ),
+            values=column,
+            precision=precision,
+        )
+
+
+def surviving(steps: ArrayLike, restarts: Sequence[Restart] = ()) -> NDArray[np.intp]:
+    """Positions of the points that count, in step order, from points in the order written.
+
+    The rule is that of TensorBoard's data server for restarts: a restart at step s voids
+    earlier points at steps >= s. After that the last write of a step wins.
+
+    Args:
+        steps: int64[n], in the order written.
+        restarts: positions (0..n, not decreasing) with the step each one starts again from.
+    """
+    column = np.asarray(steps, dtype=np.int64)
+    alive = np.ones(len(column), dtype=np.bool_)
+    for position, step in restarts:
+        alive[:position] &= column[:position] < step
+    kept = np.flatnonzero(alive)
+    # np.unique reports the first occurrence; seen from the end, that is the last write.
+    _, from_the_end = np.unique(column[kept][::-1], return_index=True)
+    survivors: NDArray[np.intp] = kept[len(kept) - 1 - from_the_end]
+    return survivors
+
+
+def coarsest(precisions: Sequence[Precision]) -> Precision:
+    """Return the coarsest of several encodings: what may be said of all their values.
+
+    An integer is exact, so it never makes a series coarser.
+    """
+    order: tuple[Any, ...] = get_args(Precision)
+    return min(precisions, key=order.index, default="float64")
