@@ -58,7 +58,9 @@ class PlateauConfig:
             object.__setattr__(self, name, _count(name, getattr(self, name)))
         object.__setattr__(self, "min_lr", _min_lr(self.min_lr))
         if self.factor >= 1.0:
-            raise ConfigError(f"factor must be below 1, got {self.factor!r} (torch: 'Factor < 1.0')")
+            raise ConfigError(
+                f"factor must be below 1, got {self.factor!r} (torch: 'Factor < 1.0')"
+            )
 
     @classmethod
     def from_state_dict(cls, state_dict: Mapping[str, Any]) -> PlateauConfig:
@@ -90,9 +92,9 @@ class PlateauConfig:
             "mode_worse": self.worst,
         }
 
-    def with_changes(self, **changes: Any) -> PlateauConfig:
+    def with_changes(self, **changes: object) -> PlateauConfig:
         """Return this configuration with some parameters replaced, checked again."""
-        return replace(self, **changes)
+        return replace(self, **cast(Any, changes))
 
     def differences(self, other: PlateauConfig) -> dict[str, Any]:
         """Return the parameters of this configuration that differ from another's."""

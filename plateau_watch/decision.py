@@ -115,7 +115,8 @@ def _consequence(decision: Decision, config: PlateauConfig) -> str:
     if decision.kind == "bad":
         return f"{count}{_cooling(decision)}"
     if decision.kind == "floored":
-        return f"{count} -> fired, but no LR changed ({_held_in_words(decision, config)})"
+        reasons = _held_in_words(decision, config)
+        return f"{count} -> fired, but no LR changed" + (f" ({reasons})" if reasons else "")
     return f"{count} -> LR {_changes_in_words(decision)}"
 
 
@@ -139,9 +140,13 @@ def _changes_in_words(decision: Decision) -> str:
 def _held_in_words(decision: Decision, config: PlateauConfig) -> str:
     bounds = config.min_lrs(len(decision.held))
     reasons = {
-        "min_lr": lambda group: f"min_lr {number(bounds[group])}",
-        "eps": lambda group: f"change within eps {number(config.eps)}",
-        "rounding": lambda group: "the new LR rounds to the old one",
+        "min_lr": "min_lr {}",
+        "eps": f"change within eps {number(config.eps)}",
+        "rounding": "the new LR rounds to the old one",
     }
-    found = [reasons[why](group) for group, why in enumerate(decision.held) if why]
+    found = [
+        reasons[why].format(number(bound))
+        for why, bound in zip(decision.held, bounds, strict=True)
+        if why
+    ]
     return ", ".join(dict.fromkeys(found))

@@ -20,11 +20,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-import numpy as np
-
 from plateau_watch.config import PlateauConfig
 from plateau_watch.decision import Decision, Held, Kind
 from plateau_watch.errors import ConfigError
+from plateau_watch.precision import stored
 
 LrDtype = Literal["python", "float64", "float32", "float16", "bfloat16"]
 """Into what a written LR is rounded: a Python float, or the dtype of a tensor LR."""
@@ -171,26 +170,11 @@ def _reduce_group(
 
 
 def rounded(lr: float, dtype: LrDtype) -> float:
-    """Round an LR as `Tensor.fill_` does: half precisions by way of float32 (torch 2.13)."""
-    if dtype in ("python", "float64"):
-        return lr
-    with np.errstate(over="ignore", under="ignore"):
-        single = np.float32(lr)
-        if dtype == "float16":
-            return float(np.float16(single))
-        return float(_bfloat16(single)) if dtype == "bfloat16" else float(single)
+    """Round an LR as writing it does: a tensor LR takes the nearest value of its dtype."""
+    return lr if dtype == "python" else stored(lr, dtype)
 
 
-def _bfloat16(single: np.float32) -> np.float32:
-    """Keep the upper 16 bits of a float32, rounded to nearest, ties to even."""
-    if np.isnan(single):
-        return single
-    bits = int(single.view(np.uint32))
-    bits += 0x7FFF + ((bits >> 16) & 1)
-    return np.uint32(bits & 0xFFFF0000).view(np.float32)
-
-
-def lr_dtype_of(lr: Any) -> LrDtype:
+def lr_dtype_of(lr: object) -> LrDtype:
     """Name the dtype of an LR: a tensor's, or "python" for any plain number.
 
     Raises:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Precision = Literal["bfloat16", "float16", "float32", "float64", "int"]
-"""The encoding in which a value was stored; from the coarsest to the finest."""
+from plateau_watch.precision import Precision
 
 Restart = tuple[int, int]
 """(position, step): just before the point at this position, points at steps >= step are void."""
@@ -80,31 +78,31 @@ class Series:
         )
 
 
-def surviving(steps: ArrayLike, restarts: Sequence[Restart] = ()) -> NDArray[np.intp]:
-    """Positions of the points that count, in step order, from points in the order written.
+def alive(steps: ArrayLike, restarts: Sequence[Restart] = ()) -> NDArray[np.intp]:
+    """Positions of the points that no restart voids, in the order written.
 
-    The rule is that of TensorBoard's data server for restarts: a restart at step s voids
-    earlier points at steps >= s. After that the last write of a step wins.
+    The rule is that of TensorBoard's data server: a restart at step s voids earlier points at
+    steps >= s.
 
     Args:
         steps: int64[n], in the order written.
         restarts: positions (0..n, not decreasing) with the step each one starts again from.
     """
     column = np.asarray(steps, dtype=np.int64)
-    alive = np.ones(len(column), dtype=np.bool_)
+    kept = np.ones(len(column), dtype=np.bool_)
     for position, step in restarts:
-        alive[:position] &= column[:position] < step
-    kept = np.flatnonzero(alive)
+        kept[:position] &= column[:position] < step
+    return np.flatnonzero(kept)
+
+
+def surviving(steps: ArrayLike, restarts: Sequence[Restart] = ()) -> NDArray[np.intp]:
+    """Positions of the points that count, in step order: alive, and the last write of a step.
+
+    Arguments as for `alive`.
+    """
+    kept = alive(steps, restarts)
+    column = np.asarray(steps, dtype=np.int64)[kept]
     # np.unique reports the first occurrence; seen from the end, that is the last write.
-    _, from_the_end = np.unique(column[kept][::-1], return_index=True)
+    _, from_the_end = np.unique(column[::-1], return_index=True)
     survivors: NDArray[np.intp] = kept[len(kept) - 1 - from_the_end]
     return survivors
-
-
-def coarsest(precisions: Sequence[Precision]) -> Precision:
-    """Return the coarsest of several encodings: what may be said of all their values.
-
-    An integer is exact, so it never makes a series coarser.
-    """
-    order: tuple[Any, ...] = get_args(Precision)
-    return min(precisions, key=order.index, default="float64")

@@ -21,7 +21,10 @@ from tests.torch_oracle import (
 )
 
 oracle = settings(
-    max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=False
+    max_examples=1000,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=False,
 )
 
 
@@ -133,7 +136,9 @@ def test_halves_are_rounded_by_way_of_float32():
 def test_odd_parameters_that_torch_accepts_mean_what_they_mean_there(
     patience, cooldown, factor, eps
 ):
-    config = PlateauConfig(factor=factor, patience=patience, cooldown=cooldown, eps=eps, min_lr=0.02)
+    config = PlateauConfig(
+        factor=factor, patience=patience, cooldown=cooldown, eps=eps, min_lr=0.02
+    )
     scheduler, state = start(config, (0.1, 0.01), ("python", "python"))
     for metric in [3, 2, 2, 2, 2, math.nan, 1, 2, 2, 2, 2, 2, 2]:
         scheduler.step(metric)
@@ -154,8 +159,10 @@ def test_a_group_added_later_gets_the_one_min_lr():
 
 def same_min_lrs(config, groups):
     """torch keeps a list even where all its values are one."""
-    return config if not isinstance(config.min_lr, tuple) else config.with_changes(
-        min_lr=config.min_lrs(groups)
+    return (
+        config
+        if not isinstance(config.min_lr, tuple)
+        else config.with_changes(min_lr=config.min_lrs(groups))
     )
 
 
@@ -164,5 +171,7 @@ def fields_of(state):
 
 
 def test_the_oracle_is_torch_itself():
-    assert type(torch_scheduler(PlateauConfig(), (0.1,), ("python",))).__module__.startswith("torch.")
+    assert type(torch_scheduler(PlateauConfig(), (0.1,), ("python",))).__module__.startswith(
+        "torch."
+    )
     assert optimizer_with((0.1,), ("float16",)).param_groups[0]["lr"].dtype is torch.float16

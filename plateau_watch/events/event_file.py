@@ -1,0 +1,61 @@
+"""event_file: append events to an event file of our own.
+
+Used where there is no writer of the user's: a hook that was given a directory, and what-if
+schedules. Each event is one `write` of one whole record, so that a reader sees it or not.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tensorboard.compat.proto.event_pb2 import Event
+
+from plateau_watch.events.records import framed
+
+FILE_VERSION = "brain.Event:2"
+
+
+class EventFile:
+    """An event file being written; it begins with its `file_version`.
+
+    Args:
+        path: the file; its directory is made where it is missing, and an existing file is an
+            error.
+        wall_time: of the first event, seconds since the epoch; now where absent.
+
+    Raises:
+        OSError: the file cannot be made.
+    """
+
+    def __init__(self, path: Path, wall_time: float | None = None) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = path.open("xb", buffering=0)
+        started = time.time() if wall_time is None else wall_time
+        self.add(Event(wall_time=started, file_version=FILE_VERSION))
+
+    def add(self, event: Event) -> None:
+        """Append one event.
+
+        Raises:
+            OSError: it cannot be written (a full disk, a closed file).
+        """
+        self._file.write(framed(event.SerializeToString()))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,101 @@
+"""logdir: find the runs below a log directory; the only code that walks directories.
+
+A run is a directory with at least one event file: a regular file whose name contains "tfevents",
+as TensorBoard has it. Its name is the path below the log directory, "." for the directory itself.
+Nothing is opened.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from plateau_watch.errors import NothingToReadError
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """A run's name and its event files, in name order: the order in which they are read."""
+
+    name: str
+    files: tuple[Path, ...]
+
+
+def discover(logdir: Path) -> tuple[RunFiles, ...]:
+    """Find the runs of a log directory, in name order.
+
+    Links are followed, each directory entered once. An event file is taken as a log directory
+    that holds it alone.
+
+    Raises:
+        NothingToReadError: there is no such path, or no event file below it.
+    """
+    if not logdir.exists():
+        raise NothingToReadError(f"there is no {str(logdir)!r}{_nearest(logdir)}")
+    if not logdir.is_dir():
+        return _single(logdir)
+    runs = [run for directory in _directories(logdir) if (run := _run(logdir, directory))]
+    if not runs:
+        raise NothingToReadError(
+            f"no event files below {str(logdir)!r} (files with 'tfevents' in their name, as "
+            "SummaryWriter makes them)"
+        )
+    return tuple(sorted(runs, key=lambda run: _in_path_order(run.name)))
+
+
+def is_event_file(path: Path) -> bool:
+    """Whether a path is a regular file with an event file's name; links count as their target."""
+    if "tfevents" not in path.name:
+        return False
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _single(path: Path) -> tuple[RunFiles, ...]:
+    if not is_event_file(path):
+        raise NothingToReadError(
+            f"{str(path)!r} is no directory and no event file ('tfevents' is not in its name)"
+        )
+    return (RunFiles(".", (path,)),)
+
+
+def _directories(top: Path) -> list[Path]:
+    found: list[Path] = []
+    entered: set[tuple[int, int]] = set()
+    for directory, names, _ in os.walk(top, followlinks=True):
+        status = os.stat(directory)
+        if (status.st_dev, status.st_ino) in entered:
+            names.clear()
+            continue
+        entered.add((status.st_dev, status.st_ino))
+        names.sort()
+        found.append(Path(directory))
+    return found
+
+
+def _run(logdir: Path, directory: Path) -> RunFiles | None:
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError:
+        return None
+    files = tuple(path for name in names if is_event_file(path := directory / name))
+    return RunFiles(directory.relative_to(logdir).as_posix(), files) if files else None
+
+
+def _in_path_order(name: str) -> list[str]:
+    return [] if name == "." else name.split("/")
+
+
+def _nearest(path: Path) -> str:
+    """Say what there is in the nearest directory that exists."""
+    parent = next(parent for parent in path.absolute().parents if parent.is_dir())
+    try:
+        names = sorted(child.name for child in parent.iterdir() if child.is_dir())
+    except OSError:
+        return ""
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    return f"; in {str(parent)!r} there are: {shown}" if shown else ""

@@ -1,0 +1,106 @@
+"""Parity: does a replay reproduce what was recorded, and how sure is that?
+
+Two questions, both about values that are already here: where do replayed and recorded state
+differ (with `==`, in the precision in which they were logged), and which decisions could the
+rounding of a logged metric have flipped? Knows no files and no rendering.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from plateau_watch.config import PlateauConfig
+from plateau_watch.precision import Precision, preimage, stored
+from plateau_watch.recording import Meaning, Recording
+from plateau_watch.replay import Counters, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How a replay compares with what was recorded.
+
+    Attributes:
+        checked: steps that could be compared.
+        mismatches: indices of steps that differ, in order.
+        ambiguous: indices of steps where the metric lies so near the bar that rounding it to
+            the logged precision could have flipped the decision.
+    """
+
+    checked: int
+    mismatches: tuple[int, ...] = ()
+    ambiguous: tuple[int, ...] = ()
+
+    @property
+    def exact(self) -> bool:
+        """Whether something was compared and everything was equal."""
+        return self.checked > 0 and not self.mismatches
+
+
+def parity(recording: Recording, trace: Trace) -> Parity:
+    """Compare a replay with the recorded states, or where there are none with the logged LRs."""
+    if recording.rows:
+        return Parity(len(trace), tuple(_state_mismatches(recording, trace)))
+    compared = lr_mismatches(recording, trace, recording.logged)
+    return Parity(
+        checked=sum(lrs is not None for lrs in recording.lrs),
+        mismatches=tuple(compared),
+        ambiguous=tuple(ambiguous(recording.config, trace, recording.precision)),
+    )
+
+
+def lr_mismatches(recording: Recording, trace: Trace, logged: Meaning) -> Iterable[int]:
+    """Return the indices where the logged LRs are not the replayed ones, stored likewise."""
+    return [
+        index
+        for index, (lrs, decision) in enumerate(zip(recording.lrs, trace.decisions, strict=True))
+        if lrs is not None
+        and not _equal(
+            lrs,
+            (
+                stored(lr, recording.lr_precision)
+                for lr in (decision.old_lrs if logged == "before" else decision.new_lrs)
+            ),
+        )
+    ]
+
+
+def ambiguous(config: PlateauConfig, trace: Trace, precision: Precision) -> Iterable[int]:
+    """Return the indices of decisions that rounding the metric could have flipped.
+
+    The metric, and the best it is held against, are any float64 that is stored as the logged
+    value. The bar grows with the best (or falls, for a threshold above 1 in rel), so the ends
+    of both ranges decide. One step's rounding is looked at, given the decisions before it.
+    """
+    found = []
+    for index, decision in enumerate(trace.decisions):
+        metrics = preimage(decision.metric, precision)
+        bars = [config.bar(best) for best in preimage(decision.best, precision)]
+        outcomes = {config.beats(metric, bar) for metric in metrics for bar in bars}
+        if len(outcomes) > 1:
+            found.append(index)
+    return found
+
+
+def _state_mismatches(recording: Recording, trace: Trace) -> Iterable[int]:
+    for index, (row, state, decision) in enumerate(
+        zip(recording.rows, trace.states, trace.decisions, strict=True)
+    ):
+        counters = Counters(state.best, state.num_bad_epochs, state.cooldown_counter)
+        same = (
+            counters == row.counters
+            and _equal(row.new_lrs, state.lrs)
+            and decision.kind == row.kind
+            and _equal((row.bar,), (decision.bar,))
+        )
+        if not same:
+            yield index
+
+
+def _equal(recorded: Iterable[float], replayed: Iterable[float]) -> bool:
+    """Whether all values are equal; NaN equals NaN here, since it was stored and read back."""
+    recorded, replayed = tuple(recorded), tuple(replayed)
+    return len(recorded) == len(replayed) and all(
+        a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(recorded, replayed, strict=True)
+    )

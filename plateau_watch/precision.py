@@ -1,0 +1,91 @@
+"""Precision: what storing a number in an encoding does to it, and what can be said afterwards.
+
+Pure arithmetic on single numbers; knows neither files nor schedulers. Invariant: for every value
+an encoding can hold, `stored(value)` is the value, and `preimage(value)` holds every float64 that
+is stored as it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Literal
+
+import numpy as np
+
+Precision = Literal["bfloat16", "float16", "float32", "float64", "int"]
+"""The encoding in which a value was stored; from the coarsest to the finest."""
+
+COARSE_TO_FINE: tuple[Precision, ...] = ("bfloat16", "float16", "float32", "float64", "int")
+
+
+def coarsest(precisions: Iterable[Precision]) -> Precision:
+    """Return the coarsest of several encodings: what may be said of all their values.
+
+    An integer is exact, so it never makes others coarser. Without any: float64.
+    """
+    return min(precisions, key=COARSE_TO_FINE.index, default="float64")
+
+
+def stored(value: float, precision: Precision) -> float:
+    """Return what reading gives back after storing a float64 in an encoding.
+
+    Half precisions are rounded by way of float32, as torch 2.13 does (`Tensor.fill_`). An "int"
+    holds what it is given.
+    """
+    if precision in ("float64", "int"):
+        return value
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        single = np.float32(value)
+        if precision == "float16":
+            return float(np.float16(single))
+        return float(_bfloat16(single) if precision == "bfloat16" else single)
+
+
+def shortest_decimal(value: float, precision: Precision) -> float:
+    """Return the float64 with the fewest decimal digits that is stored as this value.
+
+    It is what somebody wrote in a program: 0.0010000000474974513 in float32 was 0.001.
+    """
+    if not math.isfinite(value) or precision in ("float64", "int"):
+        return value
+    for digits in range(1, 17):
+        candidate = float(f"{value:.{digits}g}")
+        if stored(candidate, precision) == value:
+            return candidate
+    return value
+
+
+def preimage(value: float, precision: Precision) -> tuple[float, float]:
+    """Return the lowest and highest float64 that may have been stored as this value.
+
+    Both ends are half a spacing away, and counted in: wider than the truth by at most a tie.
+    Non-finite values and exact encodings stand for themselves alone.
+    """
+    if precision in ("float64", "int") or not math.isfinite(value):
+        return value, value
+    below, above = _neighbours(value, precision)
+    low = value if not math.isfinite(below) else below + (value - below) / 2
+    high = value if not math.isfinite(above) else value + (above - value) / 2
+    return low, high
+
+
+def _neighbours(value: float, precision: Precision) -> tuple[float, float]:
+    if precision == "bfloat16":
+        magnitude = max(abs(value), 2.0**-126)
+        spacing = 2.0 ** (math.floor(math.log2(magnitude)) - 7)
+        return value - spacing, value + spacing
+    kind = np.float16 if precision == "float16" else np.float32
+    with np.errstate(over="ignore", under="ignore"):
+        below = float(np.nextafter(kind(value), kind(-np.inf)))
+        above = float(np.nextafter(kind(value), kind(np.inf)))
+    return below, above
+
+
+def _bfloat16(single: np.float32) -> np.float32:
+    """Keep the upper 16 bits of a float32, rounded to nearest, ties to even."""
+    if np.isnan(single):
+        return single
+    bits = int(single.view(np.uint32))
+    bits += 0x7FFF + ((bits >> 16) & 1)
+    return np.uint32(bits & 0xFFFF0000).view(np.float32)

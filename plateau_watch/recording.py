@@ -1,0 +1,232 @@
+"""Recording: a real run as a replay needs it, and how the hook's trace becomes one.
+
+A `Recording` is what a log tells of one scheduler: the metric it was given, the configuration and
+state it started from, what others changed on the way, and the LRs that resulted. Knows no files.
+Invariant: all per-step columns have one length; index i is the i-th `scheduler.step`, from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plateau_watch.config import PlateauConfig
+from plateau_watch.decision import Kind
+from plateau_watch.precision import Precision
+from plateau_watch.replay import Counters, OutsideChange
+from plateau_watch.scheduler import LrDtype, PlateauState
+
+Source = Literal["recorded", "given"]
+"""Where a configuration comes from: the hook's trace, or whoever asked."""
+
+Meaning = Literal["before", "after"]
+"""Whether an LR logged at a step is the one before or after the scheduler's step."""
+
+CHANGES_SAID = 4
+"""Outside changes that are said one by one; a warmup makes one at every step."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRecord:
+    """What the hook wrote when it was attached, and whenever something changed from outside.
+
+    Attributes:
+        config: the hyper-parameters.
+        counters: the state just before the next step.
+        last_epoch: the scheduler's own count just before the next step.
+        lrs: LR of each param group at that moment.
+        lr_dtypes: into what each LR is rounded when written.
+        groups: name of each param group.
+        reason: "attached" by `watch`, or "changed" from outside.
+    """
+
+    config: PlateauConfig
+    counters: Counters
+    last_epoch: int
+    lrs: tuple[float, ...]
+    lr_dtypes: tuple[LrDtype, ...]
+    groups: tuple[str, ...]
+    reason: Literal["attached", "changed"]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRow:
+    """One `scheduler.step` as the hook wrote it, with the configuration then in force.
+
+    `number` counts the rows of one `watch` from 1, so that a lost row is noticed; `counters` is
+    the state after the step.
+    """
+
+    step: int
+    wall_time: float
+    metric: float
+    bar: float
+    kind: Kind
+    counters: Counters
+    last_epoch: int
+    old_lrs: tuple[float, ...]
+    new_lrs: tuple[float, ...]
+    number: int
+    record: ConfigRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTrace:
+    """The hook's trace in one run: its rows after preemption, in the order written.
+
+    Attributes:
+        run: name of the run.
+        prefix: the tags' common prefix, "plateau" unless `watch` was told otherwise.
+        rows: one for each `scheduler.step`; steps may repeat if the user's step axis does.
+        superseded: rows that a later attempt at the same steps replaced.
+        problems: what was found and could not be used, one line each.
+    """
+
+    run: str
+    prefix: str
+    rows: tuple[TraceRow, ...]
+    superseded: int = 0
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """A real run as a replay needs it.
+
+    Attributes:
+        run: name of the run.
+        metric_tag: the tag of the metric.
+        steps: int64[n], the training's step at each scheduler step.
+        wall_times: float64[n], seconds since the epoch.
+        metric: float64[n], what the scheduler was given.
+        precision: encoding in which the metric was logged.
+        superseded: points or rows that were written again later.
+        lr_tags: tag of each param group's LR.
+        lr_precision: encoding in which the LRs were logged.
+        logged: what a logged LR means.
+        lrs: the logged LR of each group, one tuple a step, None where none was logged.
+        config: the configuration at the first step.
+        source: where it is from.
+        start: the state before the first step.
+        changes: what came from outside, in index order.
+        rows: the hook's rows, where the run has them.
+        warnings: what a reader has to know, one line each.
+    """
+
+    run: str
+    metric_tag: str
+    steps: NDArray[np.int64]
+    wall_times: NDArray[np.float64]
+    metric: NDArray[np.float64]
+    precision: Precision
+    superseded: int
+    lr_tags: tuple[str, ...]
+    lr_precision: Precision
+    logged: Meaning
+    lrs: tuple[tuple[float, ...] | None, ...]
+    config: PlateauConfig
+    source: Source
+    start: PlateauState
+    changes: tuple[OutsideChange, ...] = ()
+    rows: tuple[TraceRow, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.metric)
+
+
+def from_trace(trace: RecordedTrace) -> Recording:
+    """Turn the hook's trace into a recording; the trace must have at least one row.
+
+    Whatever differs between the state after one row and the state before the next was changed
+    from outside. A resume that goes on where the earlier rows stopped is no change at all.
+    """
+    first, record = trace.rows[0], trace.rows[0].record
+    changes = tuple(
+        change
+        for index in range(1, len(trace.rows))
+        if (change := _outside_change(index, trace.rows[index - 1], trace.rows[index]))
+    )
+    groups = max((row.record.groups for row in trace.rows), key=len)
+    return Recording(
+        run=trace.run,
+        metric_tag=f"{trace.prefix}/metric",
+        steps=np.array([row.step for row in trace.rows], dtype=np.int64),
+        wall_times=np.array([row.wall_time for row in trace.rows]),
+        metric=np.array([row.metric for row in trace.rows]),
+        precision="float64",
+        superseded=trace.superseded,
+        lr_tags=tuple(f"{trace.prefix}/lr/{name}" for name in groups),
+        lr_precision="float64",
+        logged="after",
+        lrs=tuple(row.new_lrs for row in trace.rows),
+        config=record.config,
+        source="recorded",
+        start=PlateauState(
+            best=record.counters.best,
+            num_bad_epochs=record.counters.num_bad_epochs,
+            cooldown_counter=record.counters.cooldown_counter,
+            last_epoch=record.last_epoch,
+            lrs=first.old_lrs,
+            lr_dtypes=record.lr_dtypes,
+        ),
+        changes=changes,
+        rows=trace.rows,
+        warnings=(*trace.problems, *_gaps(trace.rows), *_changes_in_words(trace.rows, changes)),
+    )
+
+
+def _outside_change(index: int, before: TraceRow, row: TraceRow) -> OutsideChange | None:
+    new_record = row.record is not before.record
+    record, old = row.record, before.record
+    change = OutsideChange(
+        index=index,
+        config=record.config if new_record and record.config != old.config else None,
+        counters=record.counters if new_record and record.counters != before.counters else None,
+        lrs=row.old_lrs if row.old_lrs != before.new_lrs else None,
+        lr_dtypes=record.lr_dtypes if record.lr_dtypes != old.lr_dtypes else None,
+    )
+    return None if change == OutsideChange(index) else change
+
+
+def _gaps(rows: Sequence[TraceRow]) -> list[str]:
+    """Name the places where rows were lost: the hook's own count tells."""
+    return [
+        f"{missing} scheduler step(s) before step {row.step} are missing from the trace"
+        for before, row in pairwise(rows)
+        if not _attached_anew(before, row) and (missing := row.number - before.number - 1) > 0
+    ]
+
+
+def _attached_anew(before: TraceRow, row: TraceRow) -> bool:
+    return row.record is not before.record and row.number <= before.number
+
+
+def _changes_in_words(rows: Sequence[TraceRow], changes: Sequence[OutsideChange]) -> list[str]:
+    said = [_change_in_words(rows, change) for change in changes[:CHANGES_SAID]]
+    more = len(changes) - len(said)
+    return said + [f"... and changed from outside {more} more times"] * (more > 0)
+
+
+def _change_in_words(rows: Sequence[TraceRow], change: OutsideChange) -> str:
+    row, before = rows[change.index], rows[change.index - 1]
+    what = []
+    if change.config is not None:
+        changed = change.config.differences(before.record.config)
+        what.append(", ".join(f"{name} to {value}" for name, value in changed.items()))
+    if change.counters is not None:
+        what.append("best and counters (a loaded state)")
+    if change.lrs is not None:
+        what.append(f"LR {_lrs(before.new_lrs)} to {_lrs(change.lrs)}")
+    if change.lr_dtypes is not None:
+        what.append(f"LR dtypes to {', '.join(change.lr_dtypes)}")
+    return f"changed from outside before step {row.step}: {'; '.join(what)}"
+
+
+def _lrs(lrs: Iterable[float]) -> str:
+    return ", ".join(f"{lr:.6g}" for lr in lrs)
