@@ -91,9 +91,9 @@ def row_values(prefix: str, row: TraceRow, *, name_columns: bool) -> list[Summar
         *row.old_lrs,
         *row.new_lrs,
     )
-    content = {"schema": SCHEMA, "content": "trace"}
+    content: dict[str, Any] = {"schema": SCHEMA, "content": "trace"}
     if name_columns:
-        content["columns"] = columns(row.record.groups)  # type: ignore[assignment]
+        content["columns"] = columns(row.record.groups)
     exact = Summary.Value(
         tag=f"{prefix}/trace",
         tensor=tensors.tensor_of_doubles(numbers),
@@ -145,9 +145,7 @@ def parse_config(document: str) -> ConfigRecord:
     try:
         content = json.loads(document)
         if content["schema"] != CONFIG_SCHEMA:
-            raise BadTraceError(
-                f"configuration of schema {content['schema']!r}, not {CONFIG_SCHEMA!r}"
-            )
+            raise BadTraceError(f"its schema is {content['schema']!r}, not {CONFIG_SCHEMA!r}")
         state = _from_json(content["state"])
         return ConfigRecord(
             config=PlateauConfig(**_from_json(content["config"])),

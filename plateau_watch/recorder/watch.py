@@ -1,0 +1,231 @@
+"""watch: the training-side hook that logs every decision of a scheduler.
+
+Harmless comes first: the LRs and `state_dict()` of a watched scheduler are those of an unwatched
+one, byte for byte, and no exception of ours reaches the training loop; what goes wrong here costs
+one warning. torch dumps all of the instance's `__dict__`, so nothing is set on the instance: its
+`__class__` is swapped to a cached subclass (as torch's own `parametrize` does to modules), which
+gives the plain class back whenever it is pickled or copied.
+
+What is recorded is what was observed: state and LRs are read before and after each `step`. Our own
+rules only name the decision. Knows no logs but the one it writes to.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import warnings
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from plateau_watch.errors import WatchError
+from plateau_watch.recorder.snapshot import Snapshot, observed_kind
+from plateau_watch.recorder.watched_class import AROUND_STEP, watched_class
+from plateau_watch.recording import ConfigRecord, TraceRow
+
+if TYPE_CHECKING:
+    from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+    from plateau_watch.recorder.sinks import Sink
+
+StepAxis = Callable[[], int]
+
+
+class PlateauWatchWarning(UserWarning):
+    """The trace could not be written, or not wholly; the training is not affected."""
+
+
+def watch(
+    scheduler: ReduceLROnPlateau,
+    writer: Any,  # noqa: ANN401  torch's or tensorboardX's writer; neither need be installed
+    *,
+    step: StepAxis | None = None,
+    prefix: str = "plateau",
+) -> Watch:
+    """Log every decision of a scheduler to TensorBoard from here on.
+
+    Example:
+        writer = SummaryWriter("runs/experiment")
+        scheduler = ReduceLROnPlateau(optimizer, patience=3)
+        plateau_watch.watch(scheduler, writer)
+
+    Args:
+        scheduler: torch's ReduceLROnPlateau, or a subclass.
+        writer: torch's SummaryWriter or tensorboardX's (the trace goes into its event file), or a
+            directory (the trace goes into a run below it, named by the prefix).
+        step: called after each scheduler step for the x-axis; the scheduler's own count
+            (`last_epoch`: 1 after the first step) where absent.
+        prefix: of all tags; another for each scheduler watched with one writer.
+
+    Returns:
+        A handle: `close()` it, or use it as a context manager, to stop. It need not be kept.
+
+    Raises:
+        WatchError: no such scheduler or writer, or the scheduler is watched already.
+    """
+    from torch.optim.lr_scheduler import ReduceLROnPlateau  # noqa: PLC0415  torch is optional
+
+    from plateau_watch.recorder.sinks import sink_for  # noqa: PLC0415  loads tensorboard's protos
+
+    given: object = scheduler
+    if not isinstance(given, ReduceLROnPlateau):
+        inner = getattr(given, "scheduler", None)
+        hint = "; watch its .scheduler" if isinstance(inner, ReduceLROnPlateau) else ""
+        raise WatchError(f"only ReduceLROnPlateau can be watched, not {_name(given)}{hint}")
+    if id(scheduler) in AROUND_STEP:
+        raise WatchError("this scheduler is watched already: close() the first handle before")
+    return Watch(scheduler, sink_for(writer, prefix), step, prefix)
+
+
+class Watch:
+    """The handle of one watched scheduler; `watch` makes it."""
+
+    def __init__(
+        self, scheduler: ReduceLROnPlateau, sink: Sink, step: StepAxis | None, prefix: str
+    ) -> None:
+        self._plain: Any = type(scheduler)
+        try:
+            scheduler.__class__ = watched_class(self._plain)
+        except TypeError as error:
+            raise WatchError(f"{_name(scheduler)} cannot be watched: {error}") from None
+        self._scheduler = weakref.ref(scheduler)
+        weakref.finalize(scheduler, AROUND_STEP.pop, id(scheduler), None)
+        self._sink = sink
+        self._step = step
+        self._prefix = prefix
+        self._rows = 0
+        self._written: Snapshot | None = None
+        self._columns: tuple[str, ...] | None = None
+        self._faults: set[str] = set()
+        self._stepping = False
+        self._closed = False
+        AROUND_STEP[id(scheduler)] = self._around
+        with self._harmless():
+            self._attach(scheduler)
+
+    def close(self) -> None:
+        """Stop recording and give the scheduler its class back; again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        scheduler = self._scheduler()
+        if scheduler is not None:
+            AROUND_STEP.pop(id(scheduler), None)
+            scheduler.__class__ = self._plain
+        with self._harmless():
+            self._sink.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _around(self, scheduler: ReduceLROnPlateau, step: Callable[[], Any], metric: object) -> Any:  # noqa: ANN401  whatever a subclass's step returns
+        """Let the scheduler take its step, and record it."""
+        if self._stepping:
+            return step()
+        before = None
+        with self._harmless():
+            before = Snapshot.of(scheduler) if _writes_here() else None
+        self._stepping = True
+        try:
+            result = step()
+        finally:
+            self._stepping = False
+        if before is not None:
+            with self._harmless():
+                self._record(scheduler, before, float(metric))  # type: ignore[arg-type]
+        return result
+
+    def _attach(self, scheduler: ReduceLROnPlateau) -> None:
+        if not _writes_here():
+            return
+        now = Snapshot.of(scheduler)
+        self._sink.write(
+            [_config_value(self._prefix, now.record("attached"))],
+            self._axis(scheduler),
+            time.time(),
+        )
+        self._written = now
+
+    def _record(self, scheduler: ReduceLROnPlateau, before: Snapshot, metric: float) -> None:
+        from plateau_watch.events.trace_format import row_values  # noqa: PLC0415
+
+        after = Snapshot.of(scheduler)
+        expected, self._written = self._written, None
+        self._rows += 1
+        record = before.record("attached" if expected is None and self._rows == 1 else "changed")
+        row = TraceRow(
+            step=self._axis(scheduler),
+            wall_time=time.time(),
+            metric=metric,
+            bar=before.config.bar(before.counters.best),
+            kind=observed_kind(before, after, metric),
+            counters=after.counters,
+            last_epoch=after.last_epoch,
+            old_lrs=before.lrs,
+            new_lrs=after.lrs,
+            number=self._rows,
+            record=record,
+        )
+        values = row_values(self._prefix, row, name_columns=self._columns != before.groups)
+        if expected is None or not before.follows(expected):
+            values.insert(0, _config_value(self._prefix, record))
+        self._sink.write(values, row.step, row.wall_time)
+        self._columns = before.groups
+        self._written = after
+
+    def _axis(self, scheduler: ReduceLROnPlateau) -> int:
+        return int(self._step() if self._step else scheduler.last_epoch)
+
+    @contextmanager
+    def _harmless(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  whatever it is, the training goes on
+            self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        """Warn once for each kind of fault; a warning that is made an error is logged instead."""
+        kind = type(error).__name__
+        if kind in self._faults:
+            return
+        self._faults.add(kind)
+        message = (
+            f"plateau-watch cannot write its trace ({kind}: {error}); training is not affected, "
+            "scheduler steps will be missing from the log"
+        )
+        try:
+            warnings.warn(message, PlateauWatchWarning, stacklevel=6)
+        except PlateauWatchWarning:
+            logging.getLogger("plateau_watch").warning(message)
+
+
+def _config_value(prefix: str, record: ConfigRecord) -> Any:  # noqa: ANN401  a proto
+    from plateau_watch import __version__  # noqa: PLC0415  the package imports this module
+    from plateau_watch.events.trace_format import config_value  # noqa: PLC0415
+
+    versions = {"plateau_watch": __version__, "torch": str(sys.modules["torch"].__version__)}
+    return config_value(prefix, record, versions)
+
+
+def _writes_here() -> bool:
+    """Whether this process writes: rank 0 of torch.distributed, or any where it is not in use."""
+    distributed = sys.modules["torch"].distributed
+    return not (
+        distributed.is_available() and distributed.is_initialized() and distributed.get_rank() != 0
+    )
+
+
+def _name(thing: object) -> str:
+    return f"{type(thing).__module__}.{type(thing).__qualname__}"
