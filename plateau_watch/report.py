@@ -7,7 +7,6 @@ training's own. LRs are one tuple a step with one LR for each param group.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from plateau_watch.config import PlateauConfig
 from plateau_watch.decision import Decision
@@ -119,12 +118,13 @@ class Report:
         logdir: as it was given.
         runs: the runs that were replayed, in name order.
         not_replayed: the others that hold scalars.
-        alternatives: what was asked for, or "" for the small set around the real configuration.
+        asked: whether alternatives were asked for; else they are a small set around each run's
+            real configuration.
         warnings: what was found in files: skipped bytes, incomplete records.
     """
 
     logdir: str
     runs: tuple[RunReport, ...]
     not_replayed: tuple[NotReplayed, ...]
-    alternatives: dict[str, Any] | None
+    asked: bool
     warnings: tuple[str, ...]

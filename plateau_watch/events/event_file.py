@@ -45,6 +45,10 @@ class EventFile:
         """
         self._file.write(framed(event.SerializeToString()))
 
+    def fileno(self) -> int:
+        """Return the file descriptor, to sync it."""
+        return self._file.fileno()
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

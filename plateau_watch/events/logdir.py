@@ -2,7 +2,7 @@
 
 A run is a directory with at least one event file: a regular file whose name contains "tfevents",
 as TensorBoard has it. Its name is the path below the log directory, "." for the directory itself.
-Nothing is opened.
+Nothing is opened. Schedules that plateau-watch itself wrote are no runs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plateau_watch.errors import NothingToReadError
+
+WHATIF_MARK = "plateau_watch_whatif"
+"""In the name of every event file that holds a schedule of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ def discover(logdir: Path) -> tuple[RunFiles, ...]:
 
 def is_event_file(path: Path) -> bool:
     """Whether a path is a regular file with an event file's name; links count as their target."""
-    if "tfevents" not in path.name:
+    if "tfevents" not in path.name or WHATIF_MARK in path.name:
         return False
     try:
         return stat.S_ISREG(path.stat().st_mode)

@@ -20,7 +20,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from plateau_watch.errors import WatchError
 from plateau_watch.recorder.snapshot import Snapshot, observed_kind
@@ -89,7 +89,7 @@ class Watch:
     ) -> None:
         self._plain: Any = type(scheduler)
         try:
-            scheduler.__class__ = watched_class(self._plain)
+            scheduler.__class__ = watched_class(cast(Any, self._plain))
         except TypeError as error:
             raise WatchError(f"{_name(scheduler)} cannot be watched: {error}") from None
         self._scheduler = weakref.ref(scheduler)

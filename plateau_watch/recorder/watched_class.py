@@ -24,7 +24,7 @@ def watched_class(plain: type[Any]) -> type[Any]:
     """Return the subclass that a scheduler of this class has while it is watched."""
 
     class Watched(plain):  # type: ignore[misc]
-        @functools.wraps(plain.step)  # type: ignore[attr-defined]
+        @functools.wraps(plain.step)
         def step(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
             take = functools.partial(super().step, *args, **kwargs)
             around = AROUND_STEP.get(id(self))

@@ -1,0 +1,26 @@
+"""plateau-watch on the command line: parse, read, replay, report, render.
+
+Standard output is the result, standard error is for people. Exit codes: 0 fine; 1 findings; 2
+usage error or nothing to read.
+"""
+
+from __future__ import annotations
+
+import click
+
+from plateau_watch import __version__
+from plateau_watch.commands.replay import replay
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="plateau-watch")
+def main() -> None:
+    """Make torch's ReduceLROnPlateau explain itself, from TensorBoard event files.
+
+    \b
+    plateau-watch replay runs/                   why every LR change happened
+    plateau-watch replay runs/ --patience 3,5    and what other parameters would have done
+    """  # noqa: D301  click's mark for text that must not be wrapped
+
+
+main.add_command(replay)

@@ -1,0 +1,123 @@
+"""reading: a log directory -> what `compare` needs, run by run, or why it cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from rich.console import Console
+
+from plateau_watch.alignment import from_series
+from plateau_watch.commands.progress import reading
+from plateau_watch.commands.stated import Stated, read_stated
+from plateau_watch.errors import ConfigError, NothingToReadError
+from plateau_watch.events.logdir import RunFiles, discover
+from plateau_watch.events.run_reader import RunLog, read_run
+from plateau_watch.recording import RecordedTrace, Recording, from_trace
+from plateau_watch.report import NotReplayed
+
+Found = Recording | NotReplayed
+
+
+def read_logdir(logdir: Path, pattern: str | None, stderr: Console) -> tuple[RunLog, ...]:
+    """Read all runs of a log directory, or those whose name matches a glob.
+
+    Raises:
+        NothingToReadError: there is no event file, or no run of that name.
+    """
+    runs = _chosen(discover(logdir), pattern)
+    total = sum(path.stat().st_size for run in runs for path in run.files)
+    with reading(total, stderr) as advance:
+        return tuple(read_run(run, advance) for run in runs)
+
+
+def recordings(logs: Sequence[RunLog], logdir: Path, said: Stated) -> list[Found]:
+    """Return for each scheduler in the logs its recording, or why there is none.
+
+    Runs without scalars are left out.
+
+    Raises:
+        NothingToReadError: a tag was named that no run has.
+        ConfigError: the log directory's plateau-watch.toml cannot be used.
+    """
+    named = [tag for tag in (said.metric, *(said.lrs or ())) if tag]
+    for tag in named:
+        _must_exist(tag, logs)
+    stated_file = read_stated(logdir)
+    found: list[Found] = []
+    for log in logs:
+        if log.traces:
+            found += [_from_trace(trace, log) for trace in log.traces]
+        elif log.series:
+            found.append(_from_series(log, said.or_else(stated_file.about(log.run))))
+    return found
+
+
+def _from_trace(trace: RecordedTrace, log: RunLog) -> Found:
+    if trace.rows:
+        return from_trace(trace)
+    why = trace.problems[0] if trace.problems else "no step of the scheduler was taken yet"
+    return NotReplayed(log.run, f"the hook's trace has no usable row: {why}", _tags(log))
+
+
+def _from_series(log: RunLog, said: Stated) -> Found:
+    missing = _missing(log, said)
+    if missing or not (said.metric and said.lrs and said.config):
+        return NotReplayed(log.run, missing, _tags(log))
+    try:
+        return from_series(
+            log.series[said.metric],
+            [log.series[tag] for tag in said.lrs],
+            said.config,
+            said.logged,
+        )
+    except ConfigError as error:
+        return NotReplayed(log.run, str(error), _tags(log))
+
+
+def _missing(log: RunLog, said: Stated) -> str:
+    """Say what has to be stated before a run without a trace can be replayed; "" if nothing."""
+    options = [
+        option
+        for option, value in (
+            ("--metric TAG", said.metric),
+            ("--lr TAG", said.lrs),
+            ("--ran-with patience=10,factor=0.1,...", said.config),
+        )
+        if value is None
+    ]
+    if options:
+        return f"it has no trace of plateau_watch.watch; say {' '.join(options)}"
+    absent = [tag for tag in (said.metric, *(said.lrs or ())) if tag not in log.series]
+    return f"it has no tag {absent[0]!r}{_nearest(str(absent[0]), log.series)}" if absent else ""
+
+
+def _must_exist(tag: str, logs: Sequence[RunLog]) -> None:
+    tags = dict.fromkeys(tag for log in logs for tag in log.series)
+    if tag not in tags:
+        raise NothingToReadError(f"no run has a tag {tag!r}{_nearest(tag, tags)}")
+
+
+def _chosen(runs: tuple[RunFiles, ...], pattern: str | None) -> tuple[RunFiles, ...]:
+    if pattern is None:
+        return runs
+    chosen = tuple(run for run in runs if fnmatchcase(run.name, pattern))
+    if not chosen:
+        names = [run.name for run in runs]
+        raise NothingToReadError(f"no run is named {pattern!r}{_nearest(pattern, names)}")
+    return chosen
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    """List what there is, nearest first."""
+    names = list(names)
+    near = get_close_matches(name, names, n=3, cutoff=0.3)
+    listed = near + [other for other in names if other not in near]
+    more = ", ..." if len(listed) > 8 else ""
+    return f"; there are: {', '.join(map(repr, listed[:8]))}{more}" if listed else ""
+
+
+def _tags(log: RunLog) -> dict[str, int]:
+    return {tag: len(series) for tag, series in log.series.items()}

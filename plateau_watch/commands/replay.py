@@ -1,0 +1,125 @@
+"""replay: `plateau-watch replay LOGDIR`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from plateau_watch.commands.errors import one_clear_line
+from plateau_watch.commands.output import FORMATS, put
+from plateau_watch.commands.parameters import grid_choices, grid_options, parse_ran_with
+from plateau_watch.commands.reading import read_logdir, recordings
+from plateau_watch.commands.stated import Stated
+from plateau_watch.comparison import compare
+from plateau_watch.errors import NotEnoughToldError
+from plateau_watch.events.run_reader import RunLog
+from plateau_watch.events.whatif_writer import write_schedules
+from plateau_watch.recording import Recording
+from plateau_watch.report import NotReplayed, Report
+from plateau_watch.whatif import Overrides, grid
+
+EPILOG = """\b
+Examples:
+  plateau-watch replay runs/
+  plateau-watch replay runs/ --patience 3,5,10 --factor 0.1,0.5
+  plateau-watch replay runs/ --metric val/loss --lr lr --ran-with patience=10,factor=0.1
+  plateau-watch replay runs/ --tensorboard /tmp/whatif && tensorboard --logdir /tmp/whatif
+  plateau-watch replay runs/ --format json -o replay.json
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("logdir", type=click.Path(path_type=Path))
+@grid_options
+@click.option("--metric", metavar="TAG", help="The metric the scheduler was given, if not traced.")
+@click.option("--lr", "lrs", metavar="TAG", multiple=True, help="The LR; once for each group.")
+@click.option("--ran-with", metavar="NAME=V,...", help="The real configuration, if not traced.")
+@click.option(
+    "--lr-logged",
+    type=click.Choice(["before", "after"]),
+    help="Whether LRs are logged before or after the scheduler's step; found out if not said.",
+)
+@click.option("--run", "pattern", metavar="GLOB", help="Only runs with such a name.")
+@click.option("--explain", is_flag=True, help="Say what each step decided, in words.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file.")
+@click.option("--full", is_flag=True, help="JSON: add the LRs after every step.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII characters only.")
+@click.option(
+    "--tensorboard",
+    "directory",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write every schedule as a run of its own below DIR, for TensorBoard.",
+)
+@click.option("--check", is_flag=True, help="Exit with 1 unless every run is reproduced exactly.")
+@click.pass_context
+def replay(context: click.Context, /, logdir: Path, **options: Any) -> None:  # noqa: ANN401
+    """Show why every LR change in LOGDIR happened, and what other parameters would have done.
+
+    The real schedule is replayed exactly and checked against the log; below it stand the
+    alternatives: a small set around the real configuration, or the grid of those given. What lies
+    beyond the step where an alternative's LR leaves the real one is hypothetical, and marked so.
+    """
+    with one_clear_line():
+        choices = grid_choices(options)
+        said = _said(options)
+        logs = read_logdir(logdir, options["pattern"], Console(stderr=True))
+        report = _report(logdir, logs, said, grid(choices) if choices else None)
+        if not report.runs:
+            raise NotEnoughToldError(_nothing(report))
+        if options["directory"]:
+            _write_for_tensorboard(options["directory"], report, logdir)
+        put(
+            report,
+            options["form"],
+            options["output"],
+            full=options["full"],
+            explain=options["explain"],
+            ascii_only=options["ascii_only"],
+        )
+    if options["check"] and not all(run.parity.exact for run in report.runs):
+        context.exit(1)
+
+
+def _said(options: Mapping[str, Any]) -> Stated:
+    ran_with = options["ran_with"]
+    return Stated(
+        metric=options["metric"],
+        lrs=options["lrs"] or None,
+        config=parse_ran_with(ran_with) if ran_with is not None else None,
+        logged=options["lr_logged"],
+    )
+
+
+def _report(
+    logdir: Path, logs: Sequence[RunLog], said: Stated, alternatives: Sequence[Overrides] | None
+) -> Report:
+    found = recordings(logs, logdir, said)
+    return Report(
+        logdir=str(logdir),
+        runs=tuple(compare(item, alternatives) for item in found if isinstance(item, Recording)),
+        not_replayed=tuple(item for item in found if isinstance(item, NotReplayed)),
+        asked=alternatives is not None,
+        warnings=tuple(damage for log in logs for damage in log.damages),
+    )
+
+
+def _write_for_tensorboard(directory: Path, report: Report, logdir: Path) -> None:
+    runs = [(run.recording.run, run) for run in report.runs]
+    written = write_schedules(directory, runs, logdir)
+    click.echo(f"wrote {len(written)} runs; see them: tensorboard --logdir {directory}", err=True)
+
+
+def _nothing(report: Report) -> str:
+    if not report.not_replayed:
+        return f"no scalars in the event files below {report.logdir!r}"
+    first = report.not_replayed[0]
+    tags = ", ".join(list(first.tags)[:8]) or "none"
+    others = len(report.not_replayed) - 1
+    more = f" (and {others} more such runs)" if others else ""
+    return f"run {first.run!r} cannot be replayed{more}: {first.reason}; its tags: {tags}"

@@ -1,0 +1,99 @@
+"""stated: what the user says about logs that do not record it: metric, LR, configuration.
+
+It comes from options, and for what no option says from `plateau-watch.toml` in the log directory:
+
+    [[runs]]
+    match = "plain/*"          # which runs, as a glob on the name; all where absent
+    metric = "val/loss"
+    lr = ["lr"]                # one tag for each param group
+    lr-logged = "after"        # or "before" the scheduler's step; found out where absent
+    ran-with = { patience = 3, factor = 0.5 }
+
+The first table that matches a run counts. Nothing here is guessed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from plateau_watch.commands.parameters import stated_config
+from plateau_watch.config import PlateauConfig
+from plateau_watch.errors import ConfigError
+from plateau_watch.recording import Meaning
+
+FILE_NAME = "plateau-watch.toml"
+
+_KEYS = ("match", "metric", "lr", "lr-logged", "ran-with")
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What was said about a run; None where nothing was.
+
+    Attributes:
+        metric: tag of the metric.
+        lrs: tag of each param group's LR.
+        config: the configuration the run had.
+        logged: whether LRs are logged before or after the scheduler's step.
+    """
+
+    metric: str | None = None
+    lrs: tuple[str, ...] | None = None
+    config: PlateauConfig | None = None
+    logged: Meaning | None = None
+
+    def or_else(self, other: Stated) -> Stated:
+        """Return this, with what it does not say taken from another."""
+        return Stated(
+            metric=self.metric or other.metric,
+            lrs=self.lrs or other.lrs,
+            config=self.config or other.config,
+            logged=self.logged or other.logged,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StatedFile:
+    """The tables of a `plateau-watch.toml`, in order."""
+
+    tables: tuple[tuple[str, Stated], ...] = ()
+
+    def about(self, run: str) -> Stated:
+        """Return what the first table that matches a run says."""
+        return next((said for match, said in self.tables if fnmatchcase(run, match)), Stated())
+
+
+def read_stated(logdir: Path) -> StatedFile:
+    """Read the log directory's `plateau-watch.toml`; nothing where there is none.
+
+    Raises:
+        ConfigError: it is no TOML, or says something unknown.
+    """
+    path = logdir / FILE_NAME
+    if not path.is_file():
+        return StatedFile()
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return StatedFile(tuple(map(_table, content.get("runs", []))))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ConfigError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _table(table: dict[str, Any]) -> tuple[str, Stated]:
+    unknown = [key for key in table if key not in _KEYS]
+    if unknown:
+        raise ConfigError(f"unknown key {unknown[0]!r}; a [[runs]] table has {', '.join(_KEYS)}")
+    logged = table.get("lr-logged")
+    if logged not in (None, "before", "after"):
+        raise ConfigError(f"lr-logged must be 'before' or 'after', got {logged!r}")
+    lrs = table.get("lr")
+    return str(table.get("match", "*")), Stated(
+        metric=table.get("metric"),
+        lrs=(lrs,) if isinstance(lrs, str) else tuple(lrs) if lrs else None,
+        config=stated_config(table["ran-with"]) if "ran-with" in table else None,
+        logged=logged,
+    )

@@ -1,0 +1,95 @@
+"""as_json: a replay report as JSON, schema "plateau-watch/replay/1".
+
+Valid JSON: non-finite numbers are the strings "nan", "inf", "-inf". Finite ones round-trip: they
+are written with as many digits as it takes. Index counts scheduler steps from 0.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from plateau_watch.config import PlateauConfig
+from plateau_watch.report import Report, RunReport, Schedule
+
+SCHEMA = "plateau-watch/replay/1"
+
+Json = Any
+
+
+def as_json(report: Report, *, full: bool = False) -> str:
+    """Render a report; with `full`, the LRs after every step too."""
+    document = {
+        "schema": SCHEMA,
+        "logdir": report.logdir,
+        "runs": [_run(run, full) for run in report.runs],
+        "not_replayed": [asdict(run) for run in report.not_replayed],
+        "warnings": report.warnings,
+    }
+    return json.dumps(_valid(document), indent=2, allow_nan=False) + "\n"
+
+
+def _run(run: RunReport, full: bool) -> Json:
+    recording, parity = run.recording, run.parity
+    return {
+        "run": recording.run,
+        "metric": {
+            "tag": recording.metric_tag,
+            "points": len(recording),
+            "first_step": int(recording.steps[0]),
+            "last_step": int(recording.steps[-1]),
+            "precision": recording.precision,
+            "superseded": recording.superseded,
+        },
+        "lr": {
+            "tag": recording.lr_tags[0],
+            "tags": recording.lr_tags,
+            "groups": len(recording.lr_tags),
+            "precision": recording.lr_precision,
+            "logged": recording.logged,
+            "start": run.real.start_lrs,
+        },
+        "config": {**_config(recording.config), "source": recording.source},
+        "parity": {
+            "checked": parity.checked,
+            "mismatches": len(parity.mismatches),
+            "first_mismatch": _place(run, parity.mismatches[0]) if parity.mismatches else None,
+            "ambiguous": [_place(run, index) for index in parity.ambiguous],
+        },
+        "schedules": [_schedule(run, schedule, full) for schedule in run.schedules],
+        "warnings": run.warnings,
+    }
+
+
+def _schedule(run: RunReport, schedule: Schedule, full: bool) -> Json:
+    leaves = schedule.diverges_at
+    document: dict[str, Json] = {
+        "label": schedule.label,
+        "config": _config(schedule.config) if schedule.config else None,
+        "reductions": [asdict(firing) for firing in schedule.firings],
+        "final_lrs": schedule.final_lrs,
+        "diverges_at": None if leaves is None else _place(run, leaves),
+    }
+    if full:
+        document["lrs"] = schedule.lrs
+        document["decisions"] = [decision.kind for decision in schedule.decisions]
+    return document
+
+
+def _config(config: PlateauConfig) -> Json:
+    return asdict(config)
+
+
+def _place(run: RunReport, index: int) -> Json:
+    return {"index": index, "step": int(run.recording.steps[index])}
+
+
+def _valid(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _valid(content) for key, content in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [_valid(content) for content in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

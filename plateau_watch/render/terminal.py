@@ -1,0 +1,199 @@
+"""terminal: a replay report for people: header, swimlanes on one step axis, table, decisions.
+
+Made for any width from 60 columns, with and without colour, in Unicode or ASCII. Names from the
+log are data: they are never read as markup, and control characters in them are not sent on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from rich.box import ASCII as ASCII_BOX
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from plateau_watch.decision import in_words
+from plateau_watch.render.facts import facts
+from plateau_watch.render.rows import HEADINGS, table_cells
+from plateau_watch.render.swimlane import (
+    ASCII,
+    UNICODE,
+    Axis,
+    Cell,
+    GlyphSet,
+    decision_lane,
+    lr_lane,
+)
+from plateau_watch.report import NotReplayed, Report, RunReport, Schedule
+
+NARROWEST = 60
+LANES = 12
+"""Schedules drawn as swimlanes; the table below them has all."""
+GROUPS = 3
+"""Param groups whose LR is drawn."""
+TAGS = 8
+"""Tags listed for a run that was not replayed."""
+STEPS_A_CELL = 6
+
+_STYLES = {
+    "improved": "green",
+    "bad": "yellow",
+    "cooldown": "blue",
+    "reduced": "bold red",
+    "floored": "bold magenta",
+    "lr": "cyan",
+}
+
+
+def print_report(
+    report: Report, console: Console, *, explain: bool = False, ascii_only: bool = False
+) -> None:
+    """Print a report.
+
+    Args:
+        report: what to print.
+        console: where; its width is used, 60 columns at least.
+        explain: add what each step of the real schedule decided, in words.
+        ascii_only: use no other characters of our own.
+    """
+    page = _Page(max(console.width, NARROWEST), ASCII if ascii_only else UNICODE)
+    for run in report.runs:
+        _show(console, page.run(run, explain=explain), page)
+    if report.runs:
+        _show(console, [page.legend()], page)
+    if report.not_replayed:
+        _show(console, page.not_replayed(report.not_replayed), page)
+    for warning in report.warnings:
+        _show(console, [Text(f"note: {_printable(warning)}", style="yellow")], page)
+
+
+def _show(console: Console, parts: Iterable[RenderableType], page: _Page) -> None:
+    for part in parts:
+        console.print(part, width=page.width, soft_wrap=False, highlight=False)
+
+
+class _Page:
+    """Lays out the parts of a report for one width and set of characters."""
+
+    def __init__(self, width: int, glyphs: GlyphSet) -> None:
+        self.width = width
+        self.glyphs = glyphs
+
+    def run(self, run: RunReport, *, explain: bool) -> Iterator[RenderableType]:
+        """Yield the parts of one run."""
+        yield self._title(run.recording.run)
+        yield self._header(run)
+        yield Text()
+        yield from self._lanes(run)
+        yield self._table(run)
+        if explain:
+            yield Padding(_decisions(run), (0, 0, 1, 2))
+
+    def legend(self) -> RenderableType:
+        """Say once what the characters mean."""
+        real, beyond = self.glyphs.real, self.glyphs.hypothetical
+        text = Text("  ", style="dim")
+        for name in ("improved", "cooldown", "reduced", "floored"):
+            text.append(getattr(real, name), style=_STYLES[name])
+            text.append(f" {name}  ")
+        text.append(real.counts[:3], style=_STYLES["bad"])
+        text.append(" bad steps in a row\n  ")
+        text.append(
+            f"{beyond.improved}{beyond.counts[0]}{beyond.reduced}{beyond.line * 3} and * "
+            "hypothetical: the LR already differs, so would the metric"
+        )
+        return text
+
+    def not_replayed(self, runs: Iterable[NotReplayed]) -> Iterator[RenderableType]:
+        """Yield what is known of the runs that were not replayed."""
+        yield self._title("not replayed")
+        for run in runs:
+            yield Padding(Text(f"{_printable(run.run)}: {_printable(run.reason)}"), (0, 0, 0, 2))
+            tags = [f"{_printable(tag)} ({points})" for tag, points in run.tags.items()]
+            more = [f"and {len(tags) - TAGS} more"] * (len(tags) > TAGS)
+            yield Padding(Text("tags: " + ", ".join(tags[:TAGS] + more), style="dim"), (0, 0, 0, 4))
+
+    def _title(self, name: str) -> RenderableType:
+        characters = "=" if self.glyphs is ASCII else "━"
+        title = Text(_printable(name), style="bold")
+        return Rule(title, align="left", characters=characters, style="dim")
+
+    def _header(self, run: RunReport) -> RenderableType:
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="dim")
+        grid.add_column()
+        for name, fact in facts(run):
+            bad = name == "parity" and not run.parity.exact
+            grid.add_row(f"  {name}", Text(_printable(fact), style="bold red" if bad else ""))
+        for warning in run.warnings:
+            grid.add_row("  note", Text(_printable(warning), style="yellow"))
+        return grid
+
+    def _lanes(self, run: RunReport) -> Iterator[RenderableType]:
+        shown = run.schedules[:LANES]
+        margin = min(max(len(schedule.label) for schedule in shown), self.width // 4) + 4
+        axis = Axis([int(step) for step in run.recording.steps], self.width - margin - 1)
+        scale = f" ({axis.steps_a_column} a column)" if axis.steps_a_column > 1 else ""
+        yield Text(f"  {'step':<{margin - 2}}{axis.ticks()}{scale}", style="dim", overflow="crop")
+        for schedule in shown:
+            yield from self._lane(schedule, axis, margin)
+        if len(run.schedules) > LANES:
+            yield Text(f"  ... {len(run.schedules) - LANES} more in the table", style="dim")
+
+    def _lane(self, schedule: Schedule, axis: Axis, margin: int) -> Iterator[Text]:
+        label = f"  {schedule.label}"
+        if len(label) > margin - 2:
+            yield Text(label, style="bold", overflow="fold")
+            label = ""
+        if schedule.decisions:
+            yield _line(label, margin, decision_lane(schedule, axis, self.glyphs))
+            label = ""
+        groups = len(schedule.final_lrs)
+        for group in range(min(groups, GROUPS)):
+            name = label or (f"    LR of group {group}"[: margin - 1] if groups > 1 else "")
+            yield _line(name, margin, lr_lane(schedule, group, axis, self.glyphs))
+
+    def _table(self, run: RunReport) -> RenderableType:
+        box = ASCII_BOX if self.glyphs is ASCII else SIMPLE_HEAD
+        table = Table(box=box, header_style="dim", pad_edge=False, show_edge=False)
+        for heading in HEADINGS:
+            table.add_column(heading, overflow="fold", no_wrap=heading == "final LR")
+        for cells in table_cells(run, STEPS_A_CELL):
+            table.add_row(*map(Text, cells), style="bold" if cells[0] == "real" else "")
+        return Padding(table, (1, 0, 1, 2))
+
+
+def _line(label: str, margin: int, cells: Iterable[Cell]) -> Text:
+    line = Text(f"{label:<{margin}}", style="", overflow="crop", no_wrap=True)
+    for cell in cells:
+        style = _STYLES[cell.kind]
+        line.append(cell.text, style=f"dim {style}" if cell.hypothetical else style)
+    return line
+
+
+def _decisions(run: RunReport) -> RenderableType:
+    real = run.real
+    if not real.decisions:
+        return Text("the log does not tell this run's decisions", style="yellow")
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", justify="right", no_wrap=True)
+    grid.add_column()
+    for step, decision, config in zip(
+        run.recording.steps, real.decisions, real.configs, strict=True
+    ):
+        grid.add_row(
+            f"step {int(step)}", Text(in_words(decision, config), style=_STYLES[decision.kind])
+        )
+    return grid
+
+
+def _printable(text: str) -> str:
+    """Replace what a terminal would act on, and bytes of a name that are no text."""
+    return re.sub(
+        r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "?", text
+    )
