@@ -58,9 +58,7 @@ class PlateauConfig:
             object.__setattr__(self, name, _count(name, getattr(self, name)))
         object.__setattr__(self, "min_lr", _min_lr(self.min_lr))
         if self.factor >= 1.0:
-            raise ConfigError(
-                f"factor must be below 1, got {self.factor!r} (torch: 'Factor < 1.0')"
-            )
+            raise ConfigError(f"factor must be below 1, got {self.factor!r}")
 
     @classmethod
     def from_state_dict(cls, state_dict: Mapping[str, Any]) -> PlateauConfig:

@@ -94,7 +94,7 @@ def label(overrides: Overrides) -> str:
 
 def _value(value: object) -> str:
     if isinstance(value, tuple):
-        return ",".join(map(_value, value))
+        return ":".join(map(_value, value))
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 

@@ -28,10 +28,10 @@ def parity_in_words(run: RunReport) -> str:
     recording, parity = run.recording, run.parity
     if not parity.checked:
         return "not checked: no LR is logged at the metric's steps"
-    what = "" if recording.rows else f"LR of {'all ' if parity.exact else ''}"
+    what = "" if recording.rows else "LR of "
     how = "exactly" if recording.rows else f"exactly, as {recording.lr_precision}"
-    reproduced = parity.checked - len(parity.mismatches)
-    said = f"{what}{reproduced} of {parity.checked} steps reproduced {how}"
+    count = f"{parity.checked - len(parity.mismatches)} of {parity.checked}"
+    said = f"{what}{count} steps reproduced {how}"
     if parity.mismatches:
         said += f"; first difference at step {int(recording.steps[parity.mismatches[0]])}"
     if parity.ambiguous:

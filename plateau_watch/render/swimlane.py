@@ -17,6 +17,9 @@ from plateau_watch.report import Schedule
 WIDEST = 4
 """Columns that one step takes at most."""
 
+TICKS_APART = 10
+"""Columns between the steps that are written along the axis, at least."""
+
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:
@@ -96,14 +99,14 @@ class Axis:
 
     def ticks(self) -> str:
         """Write steps along the axis, each where its column begins."""
+        longest = max(len(str(step)) for step in self.steps)
+        every = -(-max(TICKS_APART, longest + 2) // self.columns_a_step)
         line = ""
-        for position, indices in enumerate(self.columns):
+        for position in range(0, len(self.columns), every):
             column = position * self.columns_a_step
-            label = str(self.steps[indices[0]])
-            room = column - len(line)
-            due = not line or column % 10 < self.columns_a_step
-            if due and room >= (1 if line else 0) and column + len(label) <= self.width:
-                line += " " * room + label
+            label = str(self.steps[self.columns[position][0]])
+            if column + len(label) <= self.width:
+                line = line.ljust(column) + label
         return line
 
 

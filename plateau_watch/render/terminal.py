@@ -116,7 +116,8 @@ class _Page:
             yield Padding(Text(f"{_printable(run.run)}: {_printable(run.reason)}"), (0, 0, 0, 2))
             tags = [f"{_printable(tag)} ({points})" for tag, points in run.tags.items()]
             more = [f"and {len(tags) - TAGS} more"] * (len(tags) > TAGS)
-            yield Padding(Text("tags: " + ", ".join(tags[:TAGS] + more), style="dim"), (0, 0, 0, 4))
+            listed = ", ".join(tags[:TAGS] + more) or "no scalars"
+            yield Padding(Text(f"tags: {listed}", style="dim"), (0, 0, 0, 4))
 
     def _title(self, name: str) -> RenderableType:
         characters = "=" if self.glyphs is ASCII else "━"
@@ -138,8 +139,9 @@ class _Page:
         shown = run.schedules[:LANES]
         margin = min(max(len(schedule.label) for schedule in shown), self.width // 4) + 4
         axis = Axis([int(step) for step in run.recording.steps], self.width - margin - 1)
-        scale = f" ({axis.steps_a_column} a column)" if axis.steps_a_column > 1 else ""
-        yield Text(f"  {'step':<{margin - 2}}{axis.ticks()}{scale}", style="dim", overflow="crop")
+        if axis.steps_a_column > 1:
+            yield Text(f"  each column holds {axis.steps_a_column} steps", style="dim")
+        yield Text(f"  {'step':<{margin - 2}}{axis.ticks()}", style="dim", overflow="crop")
         for schedule in shown:
             yield from self._lane(schedule, axis, margin)
         if len(run.schedules) > LANES:
