@@ -41,7 +41,7 @@ def from_series(
         logged: what a logged LR means; None to try both and keep the one that fits.
 
     Raises:
-        NotEnoughToldError: a series without points.
+        NotEnoughToldError: a series without points, or no LR logged until the last metric step.
         ConfigError: a list `min_lr` that does not fit the number of LR series.
     """
     for series in (metric, *lrs):
@@ -101,6 +101,10 @@ def _join(metric: Series, lrs: Sequence[Series]) -> _Join:
         positions = [_last_until(metric.steps, series.steps) for series in lrs]
         found = np.all([where >= 0 for where in positions], axis=0)
         warnings.append("metric and LR share no step: each metric point takes the LR last logged")
+    if not found.any():
+        raise NotEnoughToldError(
+            f"no LR is logged until the last point of {metric.tag!r}: nothing to compare with"
+        )
     if not found.all():
         warnings.append(
             f"an LR is logged at {int(found.sum())} of {len(metric)} metric steps; "

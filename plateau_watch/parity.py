@@ -22,7 +22,7 @@ class Parity:
     """How a replay compares with what was recorded.
 
     Attributes:
-        checked: steps that could be compared.
+        checked: steps that could be compared; at least one.
         mismatches: indices of steps that differ, in order.
         ambiguous: indices of steps where the metric lies so near the bar that rounding it to
             the logged precision could have flipped the decision.
@@ -34,8 +34,8 @@ class Parity:
 
     @property
     def exact(self) -> bool:
-        """Whether something was compared and everything was equal."""
-        return self.checked > 0 and not self.mismatches
+        """Whether everything that was compared was equal."""
+        return not self.mismatches
 
 
 def parity(recording: Recording, trace: Trace) -> Parity:

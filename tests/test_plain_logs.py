@@ -11,11 +11,11 @@ from plateau_watch.alignment import from_series
 from plateau_watch.comparison import compare
 from plateau_watch.config import PlateauConfig
 from plateau_watch.errors import ConfigError, NotEnoughToldError
-from plateau_watch.parity import ambiguous, parity
+from plateau_watch.parity import ambiguous
 from plateau_watch.replay import replay
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
-from tests.strategies import configs, learning_rates, metrics
+from tests.strategies import configs, metrics
 
 PATIENCE_1 = PlateauConfig(patience=1)
 METRIC = [1.0, 1.0, 1.0, 0.5, 0.5, 0.5]
@@ -127,13 +127,12 @@ def test_without_a_shared_step_the_last_lr_until_then_counts_and_is_said():
     assert "share no step" in report.warnings[0]
 
 
-def test_an_lr_that_begins_after_the_metric_ends_is_not_checked():
-    metric = Series.of(METRIC)
-    lr = Series.of([0.1], steps=[100])
-    report = compare(from_series(metric, [lr], PATIENCE_1))
-    assert report.parity.checked == 0
-    assert not report.parity.exact
-    assert "could not be checked" in report.warnings[-1]
+def test_an_lr_that_begins_after_the_metric_ends_is_refused():
+    metric = Series.of(METRIC, tag="val/loss")
+    with pytest.raises(
+        NotEnoughToldError, match="no LR is logged until the last point of 'val/loss'"
+    ):
+        from_series(metric, [Series.of([0.1], steps=[100])], PATIENCE_1)
 
 
 def test_a_series_without_points_is_refused():
@@ -181,10 +180,3 @@ def test_what_rounding_flipped_is_always_listed(config, value, first, second):
     ]
     if all(math.isfinite(decision.metric) for decision in read_back.decisions):
         assert set(flipped) <= set(ambiguous(config, read_back, "float32"))
-
-
-@given(learning_rates)
-def test_an_unchecked_parity_is_not_exact(lr):
-    metric, lrs = logged(METRIC, PATIENCE_1, (lr,), "after")
-    recording = from_series(metric, lrs, PATIENCE_1)
-    assert parity(recording, replay(PATIENCE_1, recording.metric, recording.start)).checked == 6

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from rich.cells import cell_len
+from torch.utils.tensorboard import SummaryWriter
 
+from plateau_watch import watch
 from plateau_watch.commands import main
 from tests.runs import METRIC, hooked_run, lr_of, plain_run, scheduler_for
 
@@ -269,6 +271,28 @@ def test_a_run_name_never_reaches_the_terminal_as_an_escape_sequence(tmp_path):
     assert "a?[31mb [bold]c[/]" in text
 
 
+def test_two_schedulers_in_one_run_are_two_reports(tmp_path):
+    with SummaryWriter(str(tmp_path / "run")) as writer:
+        schedulers = [scheduler_for(patience=2), scheduler_for(patience=3)]
+        for scheduler, prefix in zip(schedulers, ("generator", "discriminator"), strict=True):
+            watch(scheduler, writer, prefix=prefix)
+        for value in METRIC:
+            for scheduler in schedulers:
+                scheduler.step(value)
+    runs = replayed(tmp_path, "--tensorboard", tmp_path.with_name("whatif"))["runs"]
+    assert [run["metric"]["tag"] for run in runs] == ["generator/metric", "discriminator/metric"]
+    assert [run["parity"]["mismatches"] for run in runs] == [0, 0]
+    written = {path.name for path in (tmp_path.with_name("whatif") / "run").iterdir()}
+    assert written == {"generator", "discriminator"}
+
+
+def test_a_run_name_that_is_no_text_is_data_too(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9")).mkdir()
+    hooked_run(tmp_path / "run", patience=2).rename(tmp_path / os.fsdecode(b"caf\xe9") / "run")
+    for form in ("table", "json", "csv", "markdown"):
+        assert "caf" in plateau_watch("replay", tmp_path, "--format", form).stdout
+
+
 def test_check_is_a_finding_where_a_run_is_not_reproduced(plain):
     plateau_watch("replay", plain, *PLAIN, "--check", code=0)
     plateau_watch("replay", plain, *PLAIN[:-1], "patience=3", "--check", code=1)
@@ -335,6 +359,11 @@ def test_a_broken_plateau_watch_toml_is_named(plain, tmp_path):
         ("[[runs]]\nmetrics = 'x'", "unknown key 'metrics'"),
         ("[[runs", "plateau-watch.toml"),
         ("[[runs]]\nran-with = { factor = 2 }", "factor must be below 1"),
+        ("runs = 3", "runs must be a list of tables, got 3"),
+        ("runs = [3]", "[[runs]] must be a table, got 3"),
+        ("[[runs]]\nran-with = 'patience=3'", "ran-with must be a table"),
+        ("[[runs]]\nlr = [1]", "lr must be a string, got 1"),
+        ("[[runs]]\nmetric = 7", "metric must be a string, got 7"),
         ("[[runs]]\nlr-logged = 'now'", "lr-logged must be 'before' or 'after'"),
     ]:
         (tmp_path / "plateau-watch.toml").write_text(content)

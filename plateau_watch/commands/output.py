@@ -46,14 +46,26 @@ def put(
     }
     if form in renderings:
         text = renderings[form](report)
-        _write(path, text) if path else click.echo(text, nl=False)
+        _write(path, text) if path else _print(text, "utf-8")
         return
     ascii_only = ascii_only or not (path or _speaks_unicode())
     if path is None and sys.stdout.isatty():
         print_report(report, Console(), explain=explain, ascii_only=ascii_only)
         return
     text = _plain(report, explain=explain, ascii_only=ascii_only)
-    _write(path, text) if path else click.echo(text, nl=False)
+    _write(path, text) if path else _print(text, sys.stdout.encoding or "ascii")
+
+
+def _print(text: str, encoding: str) -> None:
+    """Print to a pipe; bytes of a file name that are no text go out as they are."""
+    click.echo(_escaped(text, encoding), nl=False)
+
+
+def _escaped(text: str, encoding: str) -> bytes:
+    try:
+        return text.encode(encoding, errors="surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode(encoding, errors="replace")
 
 
 def _plain(report: Report, *, explain: bool, ascii_only: bool) -> str:
@@ -73,7 +85,7 @@ def _write(path: Path, text: str) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         try:
-            unfinished.write_text(text, encoding="utf-8")
+            unfinished.write_bytes(_escaped(text, "utf-8"))
             unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)

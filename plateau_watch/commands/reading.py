@@ -12,7 +12,7 @@ from rich.console import Console
 from plateau_watch.alignment import from_series
 from plateau_watch.commands.progress import reading
 from plateau_watch.commands.stated import Stated, read_stated
-from plateau_watch.errors import ConfigError, NothingToReadError
+from plateau_watch.errors import ConfigError, NotEnoughToldError, NothingToReadError
 from plateau_watch.events.logdir import RunFiles, discover
 from plateau_watch.events.run_reader import RunLog, read_run
 from plateau_watch.recording import RecordedTrace, Recording, from_trace
@@ -73,7 +73,7 @@ def _from_series(log: RunLog, said: Stated) -> Found:
             said.config,
             said.logged,
         )
-    except ConfigError as error:
+    except (ConfigError, NotEnoughToldError) as error:
         return NotReplayed(log.run, str(error), _tags(log))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -110,9 +111,19 @@ def _report(
 
 
 def _write_for_tensorboard(directory: Path, report: Report, logdir: Path) -> None:
-    runs = [(run.recording.run, run) for run in report.runs]
-    written = write_schedules(directory, runs, logdir)
+    schedulers = Counter(run.recording.run for run in report.runs)
+    named = [
+        (_run_name(run.recording, alone=schedulers[run.recording.run] == 1), run)
+        for run in report.runs
+    ]
+    written = write_schedules(directory, named, logdir)
     click.echo(f"wrote {len(written)} runs; see them: tensorboard --logdir {directory}", err=True)
+
+
+def _run_name(recording: Recording, *, alone: bool) -> str:
+    """Name a recording; where a run has several schedulers, by their prefixes too."""
+    prefix = recording.metric_tag.rpartition("/")[0]
+    return recording.run if alone else f"{recording.run}/{prefix}"
 
 
 def _nothing(report: Report) -> str:

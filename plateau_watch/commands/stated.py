@@ -18,7 +18,7 @@ import tomllib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from plateau_watch.commands.parameters import stated_config
 from plateau_watch.config import PlateauConfig
@@ -26,6 +26,10 @@ from plateau_watch.errors import ConfigError
 from plateau_watch.recording import Meaning
 
 FILE_NAME = "plateau-watch.toml"
+
+Kind = TypeVar("Kind")
+
+_NAMES: dict[type, str] = {str: "string", list: "list of tables", dict: "table"}
 
 _KEYS = ("match", "metric", "lr", "lr-logged", "ran-with")
 
@@ -78,22 +82,35 @@ def read_stated(logdir: Path) -> StatedFile:
         return StatedFile()
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-        return StatedFile(tuple(map(_table, content.get("runs", []))))
+        return StatedFile(tuple(map(_table, _expected(list, "runs", content.get("runs", [])))))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ConfigError) as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def _table(table: dict[str, Any]) -> tuple[str, Stated]:
-    unknown = [key for key in table if key not in _KEYS]
+def _table(table: object) -> tuple[str, Stated]:
+    said = _expected(dict, "[[runs]]", table)
+    unknown = [key for key in said if key not in _KEYS]
     if unknown:
         raise ConfigError(f"unknown key {unknown[0]!r}; a [[runs]] table has {', '.join(_KEYS)}")
-    logged = table.get("lr-logged")
+    logged = said.get("lr-logged")
     if logged not in (None, "before", "after"):
         raise ConfigError(f"lr-logged must be 'before' or 'after', got {logged!r}")
-    lrs = table.get("lr")
-    return str(table.get("match", "*")), Stated(
-        metric=table.get("metric"),
-        lrs=(lrs,) if isinstance(lrs, str) else tuple(lrs) if lrs else None,
-        config=stated_config(table["ran-with"]) if "ran-with" in table else None,
+    config = said.get("ran-with")
+    return _expected(str, "match", said.get("match", "*")), Stated(
+        metric=_expected(str, "metric", said["metric"]) if "metric" in said else None,
+        lrs=_tags(said["lr"]) if "lr" in said else None,
+        config=None if config is None else stated_config(_expected(dict, "ran-with", config)),
         logged=logged,
     )
+
+
+def _tags(lr: object) -> tuple[str, ...]:
+    tags = lr if isinstance(lr, list) else [lr]
+    return tuple(_expected(str, "lr", tag) for tag in tags)
+
+
+def _expected(kind: type[Kind], key: str, value: object) -> Kind:
+    """Return a value that is of the kind a key takes."""
+    if not isinstance(value, kind):
+        raise ConfigError(f"{key} must be a {_NAMES[kind]}, got {value!r}")
+    return value

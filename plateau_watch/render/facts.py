@@ -26,8 +26,6 @@ def facts(run: RunReport) -> list[tuple[str, str]]:
 def parity_in_words(run: RunReport) -> str:
     """Say how the replay compares with the log, and which decisions rounding could flip."""
     recording, parity = run.recording, run.parity
-    if not parity.checked:
-        return "not checked: no LR is logged at the metric's steps"
     what = "" if recording.rows else "LR of "
     how = "exactly" if recording.rows else f"exactly, as {recording.lr_precision}"
     count = f"{parity.checked - len(parity.mismatches)} of {parity.checked}"
