@@ -38,6 +38,8 @@ GROUPS = 3
 """Param groups whose LR is drawn."""
 TAGS = 8
 """Tags listed for a run that was not replayed."""
+SHORT_MARGIN = 8
+"""Columns left of the lanes where labels stand on lines of their own."""
 STEPS_A_CELL = 6
 
 _STYLES = {
@@ -137,7 +139,7 @@ class _Page:
 
     def _lanes(self, run: RunReport) -> Iterator[RenderableType]:
         shown = run.schedules[:LANES]
-        margin = min(max(len(schedule.label) for schedule in shown), self.width // 4) + 4
+        margin = self._margin(run, shown)
         axis = Axis([int(step) for step in run.recording.steps], self.width - margin - 1)
         if axis.steps_a_column > 1:
             yield Text(f"  each column holds {axis.steps_a_column} steps", style="dim")
@@ -146,6 +148,12 @@ class _Page:
             yield from self._lane(schedule, axis, margin)
         if len(run.schedules) > LANES:
             yield Text(f"  ... {len(run.schedules) - LANES} more in the table", style="dim")
+
+    def _margin(self, run: RunReport, shown: Iterable[Schedule]) -> int:
+        """Columns left of the lanes: room for the labels, unless the steps need it themselves."""
+        widest = max(len(schedule.label) for schedule in shown) + 4
+        fits = len(run.recording) + widest < self.width and widest <= self.width // 3
+        return widest if fits else SHORT_MARGIN
 
     def _lane(self, schedule: Schedule, axis: Axis, margin: int) -> Iterator[Text]:
         label = f"  {schedule.label}"
