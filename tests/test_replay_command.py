@@ -243,7 +243,7 @@ def test_steps_share_columns_where_there_are_more_than_fit(tmp_path):
 def test_a_list_of_groups_is_shown_group_by_group(tmp_path):
     hooked_run(tmp_path / "run", groups=2, patience=2, min_lr=[0.05, 0.0])
     text = plateau_watch("replay", tmp_path).stdout
-    assert "LR of group 1" in text
+    assert re.search(r"^ +LR 1 +0\.1", text, re.MULTILINE)
     (run,) = replayed(tmp_path)["runs"]
     assert run["lr"]["groups"] == 2
     assert run["lr"]["tags"] == ["plateau/lr/0", "plateau/lr/1"]

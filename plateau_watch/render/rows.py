@@ -34,7 +34,7 @@ def schedule_rows(report: Report) -> Iterator[dict[str, str]]:
             yield {"run": run.recording.run, **_row(run, schedule)}
 
 
-HEADINGS = ("schedule", "reduced at", "floored at", "final LR", "leaves real at")
+HEADINGS = ("schedule", "reduced at", "floored at", "final LR", "leaves at")
 
 
 def table_cells(run: RunReport, most: int | None = None) -> Iterator[tuple[str, ...]]:

@@ -7,7 +7,7 @@ log are data: they are never read as markup, and control characters in them are 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.box import ASCII as ASCII_BOX
 from rich.box import SIMPLE_HEAD
@@ -145,7 +145,7 @@ class _Page:
             yield Text(f"  each column holds {axis.steps_a_column} steps", style="dim")
         yield Text(f"  {'step':<{margin - 2}}{axis.ticks()}", style="dim", overflow="crop")
         for schedule in shown:
-            yield from self._lane(schedule, axis, margin)
+            yield from self._lane(schedule, run.recording.lr_tags, axis, margin)
         if len(run.schedules) > LANES:
             yield Text(f"  ... {len(run.schedules) - LANES} more in the table", style="dim")
 
@@ -155,7 +155,9 @@ class _Page:
         fits = len(run.recording) + widest < self.width and widest <= self.width // 3
         return widest if fits else SHORT_MARGIN
 
-    def _lane(self, schedule: Schedule, axis: Axis, margin: int) -> Iterator[Text]:
+    def _lane(
+        self, schedule: Schedule, lr_tags: Sequence[str], axis: Axis, margin: int
+    ) -> Iterator[Text]:
         label = f"  {schedule.label}"
         if len(label) > margin - 2:
             yield Text(label, style="bold", overflow="fold")
@@ -163,10 +165,10 @@ class _Page:
         if schedule.decisions:
             yield _line(label, margin, decision_lane(schedule, axis, self.glyphs))
             label = ""
-        groups = len(schedule.final_lrs)
-        for group in range(min(groups, GROUPS)):
-            name = label or (f"    LR of group {group}"[: margin - 1] if groups > 1 else "")
-            yield _line(name, margin, lr_lane(schedule, group, axis, self.glyphs))
+        several = len(lr_tags) > 1
+        for group, tag in enumerate(lr_tags[:GROUPS]):
+            name = f"    LR {tag.rpartition('/')[2]}"[: margin - 1] if several else label
+            yield _line(_printable(name), margin, lr_lane(schedule, group, axis, self.glyphs))
 
     def _table(self, run: RunReport) -> RenderableType:
         box = ASCII_BOX if self.glyphs is ASCII else SIMPLE_HEAD
