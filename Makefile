@@ -39,6 +39,7 @@ check: .venv/installed  ## lint, types and the direction of dependencies
 
 replay-logs: .venv/installed  ## write replay_logs anew, by really training
 	.venv/bin/python examples/record_replay_logs.py replay_logs
+	.venv/bin/python tools/readme_outputs.py
 
 clean:  ## remove what make has installed
 	rm -rf .venv .venv-replay
