@@ -42,6 +42,9 @@ LONGEST = 1 << 30
 """No longer record is ever collected: a writer's protobuf message cannot pass 2 GiB, and nothing
 that is kept comes near. Keeps a forged length from claiming memory."""
 
+FIRST_LOOK, LONGEST_LOOK = 1 << 9, 1 << 18
+"""Offsets that a resync tries at once: few at first, since the next record is mostly near."""
+
 Reason = Literal["bad length CRC", "bad payload CRC", "record too long"]
 
 
@@ -99,6 +102,7 @@ class RecordParser:
         self._offset = 0
         self._lost: tuple[int, Reason] | None = None
         self._accepted = -1
+        self._declined_from = 0
         self.declined = 0
 
     @property
@@ -111,7 +115,8 @@ class RecordParser:
             start, reason = self._lost
             return Gap(start, self._offset + len(self._buffer) - start, reason)
         if self._buffer or self.declined:
-            return Gap(self._offset, len(self._buffer), "bad payload CRC")
+            start = self._declined_from if self.declined else self._offset
+            return Gap(start, self._offset + len(self._buffer) - start, "bad payload CRC")
         return None
 
     @property
@@ -170,6 +175,7 @@ class RecordParser:
 
     def _decline(self, end: int) -> bool:
         here = min(end, len(self._buffer))
+        self._declined_from = self._offset
         self._drop(here)
         self.declined = end - here
         return True
@@ -188,6 +194,9 @@ class RecordParser:
                 return None
             self._drop(position)
             length = self._length_at(0) or 0
+            if length > LONGEST:
+                self._drop(1)
+                continue
             if len(self._buffer) < HEADER + length + FOOTER:
                 return None
             if self._payload_at(0, length) is not None and self._lost:
@@ -217,8 +226,8 @@ def _next_header(buffer: bytearray) -> int | None:
     The CRC of eight bytes is the exclusive or of one table entry for each of them, so all offsets
     are tried at once.
     """
-    block = 1 << 18
-    for start in range(0, len(buffer) - HEADER + 1, block):
+    start, block = 0, FIRST_LOOK
+    while start <= len(buffer) - HEADER:
         data = np.frombuffer(bytes(buffer[start : start + block + HEADER - 1]), dtype=np.uint8)
         count = len(data) - HEADER + 1
         upper = np.bitwise_or.reduce([data[byte : byte + count] for byte in range(4, 8)])
@@ -232,6 +241,8 @@ def _next_header(buffer: bytearray) -> int | None:
         sound = candidates[masked == expected]
         if len(sound):
             return start + int(sound[0])
+        start += block
+        block = min(2 * block, LONGEST_LOOK)
     return None
 
 
