@@ -108,14 +108,7 @@ def _firings(
 
 def _as_written(recording: Recording, trace: Trace) -> Schedule:
     """A hooked run whose replay differs from its rows: show the rows."""
-    decisions = tuple(
-        _decision(row, before)
-        for row, before in zip(
-            recording.rows,
-            (recording.start.best, *(row.counters.best for row in recording.rows)),
-            strict=False,
-        )
-    )
+    decisions = tuple(map(_decision, recording.rows))
     return Schedule(
         label="real",
         overrides={},
@@ -129,13 +122,13 @@ def _as_written(recording: Recording, trace: Trace) -> Schedule:
     )
 
 
-def _decision(row: TraceRow, best: float) -> Decision:
+def _decision(row: TraceRow) -> Decision:
     return Decision(
         kind=row.kind,
         metric=row.metric,
-        best=best,
+        best=row.before.best,
         bar=row.bar,
-        improved=row.counters.best != best,
+        improved=row.counters.best != row.before.best,
         num_bad_epochs=row.counters.num_bad_epochs,
         cooldown_counter=row.counters.cooldown_counter,
         old_lrs=row.old_lrs,

@@ -89,7 +89,7 @@ def _state_mismatches(recording: Recording, trace: Trace) -> Iterable[int]:
     ):
         counters = Counters(state.best, state.num_bad_epochs, state.cooldown_counter)
         same = (
-            counters == row.counters
+            counters.same(row.counters)
             and _equal(row.new_lrs, state.lrs)
             and decision.kind == row.kind
             and _equal((row.bar,), (decision.bar,))

@@ -58,8 +58,8 @@ class ConfigRecord:
 class TraceRow:
     """One `scheduler.step` as the hook wrote it, with the configuration then in force.
 
-    `number` counts the rows of one `watch` from 1, so that a lost row is noticed; `counters` is
-    the state after the step.
+    `before` and `counters` are the state before and after the step; `number` counts the rows of
+    one `watch` from 1, so that a lost row is noticed.
     """
 
     step: int
@@ -67,6 +67,7 @@ class TraceRow:
     metric: float
     bar: float
     kind: Kind
+    before: Counters
     counters: Counters
     last_epoch: int
     old_lrs: tuple[float, ...]
@@ -168,49 +169,52 @@ def from_trace(trace: RecordedTrace) -> Recording:
         config=record.config,
         source="recorded",
         start=PlateauState(
-            best=record.counters.best,
-            num_bad_epochs=record.counters.num_bad_epochs,
-            cooldown_counter=record.counters.cooldown_counter,
-            last_epoch=record.last_epoch,
+            best=first.before.best,
+            num_bad_epochs=first.before.num_bad_epochs,
+            cooldown_counter=first.before.cooldown_counter,
+            last_epoch=first.last_epoch - 1,
             lrs=first.old_lrs,
             lr_dtypes=record.lr_dtypes,
         ),
         changes=changes,
         rows=trace.rows,
-        warnings=(*trace.problems, *_gaps(trace.rows), *_changes_in_words(trace.rows, changes)),
+        warnings=(*trace.problems, *_said_of(trace.rows, changes)),
     )
 
 
 def _outside_change(index: int, before: TraceRow, row: TraceRow) -> OutsideChange | None:
-    new_record = row.record is not before.record
     record, old = row.record, before.record
     change = OutsideChange(
         index=index,
-        config=record.config if new_record and record.config != old.config else None,
-        counters=record.counters if new_record and record.counters != before.counters else None,
+        config=record.config if record.config != old.config else None,
+        counters=None if row.before.same(before.counters) else row.before,
         lrs=row.old_lrs if row.old_lrs != before.new_lrs else None,
         lr_dtypes=record.lr_dtypes if record.lr_dtypes != old.lr_dtypes else None,
     )
     return None if change == OutsideChange(index) else change
 
 
-def _gaps(rows: Sequence[TraceRow]) -> list[str]:
-    """Name the places where rows were lost: the hook's own count tells."""
-    return [
-        f"{missing} scheduler step(s) before step {row.step} are missing from the trace"
-        for before, row in pairwise(rows)
-        if not _attached_anew(before, row) and (missing := row.number - before.number - 1) > 0
+def _gaps(rows: Sequence[TraceRow]) -> dict[int, int]:
+    """Find where rows were lost, by the hook's own count: how many before which index."""
+    counts = [(0, rows[0].number), *((a.number, b.number) for a, b in pairwise(rows))]
+    return {
+        index: missing
+        for index, (before, number) in enumerate(counts)
+        if (missing := number - (before if before < number else 0) - 1) > 0
+    }
+
+
+def _said_of(rows: Sequence[TraceRow], changes: Sequence[OutsideChange]) -> list[str]:
+    """Say what is missing, and what was changed from outside where nothing is."""
+    gaps = _gaps(rows)
+    missing = [
+        f"{count} scheduler step(s) before step {rows[index].step} are missing from the trace"
+        for index, count in gaps.items()
     ]
-
-
-def _attached_anew(before: TraceRow, row: TraceRow) -> bool:
-    return row.record is not before.record and row.number <= before.number
-
-
-def _changes_in_words(rows: Sequence[TraceRow], changes: Sequence[OutsideChange]) -> list[str]:
-    said = [_change_in_words(rows, change) for change in changes[:CHANGES_SAID]]
-    more = len(changes) - len(said)
-    return said + [f"... and changed from outside {more} more times"] * (more > 0)
+    outside = [change for change in changes if change.index not in gaps or change.config]
+    said = [_change_in_words(rows, change) for change in outside[:CHANGES_SAID]]
+    more = len(outside) - len(said)
+    return missing + said + [f"... and changed from outside {more} more times"] * (more > 0)
 
 
 def _change_in_words(rows: Sequence[TraceRow], change: OutsideChange) -> str:

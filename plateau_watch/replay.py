@@ -7,6 +7,7 @@ values is the first k rows of the replay of all of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,17 @@ class Counters:
     best: float
     num_bad_epochs: int
     cooldown_counter: float
+
+    def same(self, other: Counters) -> bool:
+        """Whether these are the same numbers; a NaN is the same as a NaN."""
+        return all(
+            mine == its or (math.isnan(mine) and math.isnan(its))
+            for mine, its in zip(_numbers(self), _numbers(other), strict=True)
+        )
+
+
+def _numbers(counters: Counters) -> tuple[float, ...]:
+    return counters.best, counters.num_bad_epochs, counters.cooldown_counter
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,10 @@ schedules. Each event is one `write` of one whole record, so that a reader sees 
 
 from __future__ import annotations
 
+import errno
+import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,16 +37,34 @@ class EventFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = path.open("xb", buffering=0)
+        self._size = 0
         started = time.time() if wall_time is None else wall_time
-        self.add(Event(wall_time=started, file_version=FILE_VERSION))
+        try:
+            self.add(Event(wall_time=started, file_version=FILE_VERSION))
+        except OSError:
+            self._file.close()
+            path.unlink()
+            raise
 
     def add(self, event: Event) -> None:
-        """Append one event.
+        """Append one event, whole or not at all.
 
         Raises:
             OSError: it cannot be written (a full disk, a closed file).
         """
-        self._file.write(framed(event.SerializeToString()))
+        record = framed(event.SerializeToString())
+        try:
+            self._write_whole(record)
+        except OSError:
+            with suppress(OSError):
+                self._file.truncate(self._size)
+                self._file.seek(self._size)
+            raise
+        self._size += len(record)
+
+    def _write_whole(self, record: bytes) -> None:
+        if self._file.write(record) != len(record):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def fileno(self) -> int:
         """Return the file descriptor, to sync it."""

@@ -70,7 +70,10 @@ def _directories(top: Path) -> list[Path]:
     found: list[Path] = []
     entered: set[tuple[int, int]] = set()
     for directory, names, _ in os.walk(top, followlinks=True):
-        status = os.stat(directory)
+        try:
+            status = os.stat(directory)
+        except OSError:
+            continue
         if (status.st_dev, status.st_ino) in entered:
             names.clear()
             continue

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, cast, get_args
 
@@ -43,6 +44,9 @@ FIXED_COLUMNS = (
     "metric",
     "bar",
     "decision",
+    "best_before",
+    "num_bad_epochs_before",
+    "cooldown_counter_before",
     "best",
     "num_bad_epochs",
     "cooldown_counter",
@@ -50,7 +54,7 @@ FIXED_COLUMNS = (
     "row",
 )
 """Columns before the LRs. `decision` is the position in `DECISIONS`; the state is that after the
-step; `row` counts the rows of one attachment from 1."""
+step, and with `_before` that before it; `row` counts the rows of one attachment from 1."""
 
 DECISIONS: tuple[Kind, ...] = get_args(Kind)
 
@@ -83,9 +87,8 @@ def row_values(prefix: str, row: TraceRow, *, name_columns: bool) -> list[Summar
         row.metric,
         row.bar,
         float(DECISIONS.index(row.kind)),
-        row.counters.best,
-        float(row.counters.num_bad_epochs),
-        float(row.counters.cooldown_counter),
+        *_state(row.before),
+        *_state(row.counters),
         float(row.last_epoch),
         float(row.number),
         *row.old_lrs,
@@ -186,7 +189,7 @@ def parse_row(
     groups = len(record.groups)
     if len(numbers) != fixed + 2 * groups:
         raise BadTraceError(f"a row of {len(numbers)} numbers for {groups} param group(s)")
-    metric, bar, decision, best, bad, cooldown, last_epoch, row = numbers[:fixed]
+    metric, bar, decision, *states, last_epoch, row = numbers[:fixed]
     if decision not in range(len(DECISIONS)):
         raise BadTraceError(f"a row with decision {decision:g}")
     return TraceRow(
@@ -195,7 +198,8 @@ def parse_row(
         metric=metric,
         bar=bar,
         kind=DECISIONS[int(decision)],
-        counters=Counters(best=best, num_bad_epochs=_count(bad), cooldown_counter=_count(cooldown)),
+        before=_counters(states[:3]),
+        counters=_counters(states[3:]),
         last_epoch=int(last_epoch) if math.isfinite(last_epoch) else 0,
         old_lrs=numbers[fixed : fixed + groups],
         new_lrs=numbers[fixed + groups :],
@@ -209,6 +213,15 @@ def _metadata(content: dict[str, Any]) -> SummaryMetadata:
     metadata.plugin_data.plugin_name = PLUGIN
     metadata.plugin_data.content = json.dumps(content, separators=(",", ":")).encode()
     return metadata
+
+
+def _state(counters: Counters) -> tuple[float, float, float]:
+    return (counters.best, float(counters.num_bad_epochs), float(counters.cooldown_counter))
+
+
+def _counters(numbers: Sequence[float]) -> Counters:
+    best, bad, cooldown = numbers
+    return Counters(best=best, num_bad_epochs=_count(bad), cooldown_counter=_count(cooldown))
 
 
 def _count(number: float) -> int:

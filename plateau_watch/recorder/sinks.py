@@ -63,6 +63,8 @@ class WriterSink:
         file_writer = self._writer.file_writer
         if file_writer is None:
             raise ClosedWriterError("the SummaryWriter is closed")
+        if not _is_writing(file_writer):
+            raise ClosedWriterError("the SummaryWriter's thread has died, on an error of its own")
         event = Event(summary=Summary(value=values))
         if self._event_class is not Event:
             event = self._event_class.FromString(event.SerializeToString())
@@ -76,19 +78,29 @@ class DirectorySink:
     """Writes an event file of our own, made at the first event."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self._path = directory / _file_name()
         self._file: EventFile | None = None
 
     def write(self, values: list[Summary.Value], step: int, wall_time: float) -> None:
         """Append one event."""
         if self._file is None:
-            self._file = EventFile(self._directory / _file_name())
+            self._file = EventFile(self._path)
         self._file.add(Event(step=step, wall_time=wall_time, summary=Summary(value=values)))
 
     def close(self) -> None:
         """Close the event file."""
         if self._file is not None:
             self._file.close()
+
+
+def _is_writing(file_writer: Any) -> bool:  # noqa: ANN401
+    """Whether tensorboardX's thread lives: with a dead one the queue fills up and `put` hangs.
+
+    Where a writer has no such thread, or keeps it elsewhere, it is taken to be writing.
+    """
+    worker = getattr(getattr(file_writer, "event_writer", None), "_worker", None)
+    is_alive = getattr(worker, "is_alive", None)
+    return is_alive is None or bool(is_alive())
 
 
 def _event_class(writer: Any) -> Any:  # noqa: ANN401

@@ -57,12 +57,11 @@ class Snapshot:
 
     def follows(self, written: Snapshot) -> bool:
         """Whether the log already tells all but the LRs, which every row carries."""
-        return (self.config, self.counters, self.lr_dtypes, self.groups) == (
+        return (self.config, self.lr_dtypes, self.groups) == (
             written.config,
-            written.counters,
             written.lr_dtypes,
             written.groups,
-        )
+        ) and self.counters.same(written.counters)
 
     def record(self, reason: Literal["attached", "changed"]) -> ConfigRecord:
         """Return what the log keeps of this moment."""
@@ -92,7 +91,7 @@ def observed_kind(before: Snapshot, after: Snapshot, metric: float) -> Kind:
     """Name what happened: by torch's rules where they were followed, else by what can be seen."""
     state, decision = step(before.config, before.state(), metric)
     followed = Counters(state.best, state.num_bad_epochs, state.cooldown_counter)
-    if followed == after.counters and state.lrs == after.lrs:
+    if followed.same(after.counters) and state.lrs == after.lrs:
         return decision.kind
     if any(new < old for old, new in zip(before.lrs, after.lrs, strict=False)):
         return "reduced"

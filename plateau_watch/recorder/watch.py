@@ -18,7 +18,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -65,7 +65,8 @@ def watch(
         A handle: `close()` it, or use it as a context manager, to stop. It need not be kept.
 
     Raises:
-        WatchError: no such scheduler or writer, or the scheduler is watched already.
+        WatchError: no such scheduler or writer, a prefix that is no name, or the scheduler is
+            watched already.
     """
     from torch.optim.lr_scheduler import ReduceLROnPlateau  # noqa: PLC0415  torch is optional
 
@@ -76,6 +77,7 @@ def watch(
         inner = getattr(given, "scheduler", None)
         hint = "; watch its .scheduler" if isinstance(inner, ReduceLROnPlateau) else ""
         raise WatchError(f"only ReduceLROnPlateau can be watched, not {_name(given)}{hint}")
+    _check_prefix(prefix)
     if id(scheduler) in AROUND_STEP:
         raise WatchError("this scheduler is watched already: close() the first handle before")
     return Watch(scheduler, sink_for(writer, prefix), step, prefix)
@@ -90,14 +92,15 @@ class Watch:
         self._plain: Any = type(scheduler)
         try:
             scheduler.__class__ = watched_class(cast(Any, self._plain))
-        except TypeError as error:
-            raise WatchError(f"{_name(scheduler)} cannot be watched: {error}") from None
+        except Exception as error:
+            raise WatchError(f"{_name(scheduler)} cannot be watched: {error}") from error
         self._scheduler = weakref.ref(scheduler)
-        weakref.finalize(scheduler, AROUND_STEP.pop, id(scheduler), None)
+        weakref.finalize(scheduler, _forget, id(scheduler), sink)
         self._sink = sink
         self._step = step
         self._prefix = prefix
         self._rows = 0
+        self._announced = False
         self._written: Snapshot | None = None
         self._columns: tuple[str, ...] | None = None
         self._faults: set[str] = set()
@@ -130,7 +133,9 @@ class Watch:
     ) -> None:
         self.close()
 
-    def _around(self, scheduler: ReduceLROnPlateau, step: Callable[[], Any], metric: object) -> Any:  # noqa: ANN401  whatever a subclass's step returns
+    def _around(
+        self, scheduler: ReduceLROnPlateau, step: Callable[[], Any], metric: Callable[[], object]
+    ) -> Any:  # noqa: ANN401  whatever a subclass's step returns
         """Let the scheduler take its step, and record it."""
         if self._stepping:
             return step()
@@ -144,7 +149,7 @@ class Watch:
             self._stepping = False
         if before is not None:
             with self._harmless():
-                self._record(scheduler, before, float(metric))  # type: ignore[arg-type]
+                self._record(scheduler, before, float(cast(Any, metric())))
         return result
 
     def _attach(self, scheduler: ReduceLROnPlateau) -> None:
@@ -157,6 +162,7 @@ class Watch:
             time.time(),
         )
         self._written = now
+        self._announced = True
 
     def _record(self, scheduler: ReduceLROnPlateau, before: Snapshot, metric: float) -> None:
         from plateau_watch.events.trace_format import row_values  # noqa: PLC0415
@@ -164,13 +170,14 @@ class Watch:
         after = Snapshot.of(scheduler)
         expected, self._written = self._written, None
         self._rows += 1
-        record = before.record("attached" if expected is None and self._rows == 1 else "changed")
+        record = before.record("changed" if self._announced else "attached")
         row = TraceRow(
             step=self._axis(scheduler),
             wall_time=time.time(),
             metric=metric,
             bar=before.config.bar(before.counters.best),
             kind=observed_kind(before, after, metric),
+            before=before.counters,
             counters=after.counters,
             last_epoch=after.last_epoch,
             old_lrs=before.lrs,
@@ -184,6 +191,7 @@ class Watch:
         self._sink.write(values, row.step, row.wall_time)
         self._columns = before.groups
         self._written = after
+        self._announced = True
 
     def _axis(self, scheduler: ReduceLROnPlateau) -> int:
         return int(self._step() if self._step else scheduler.last_epoch)
@@ -217,6 +225,19 @@ def _config_value(prefix: str, record: ConfigRecord) -> Any:  # noqa: ANN401  a 
 
     versions = {"plateau_watch": __version__, "torch": str(sys.modules["torch"].__version__)}
     return config_value(prefix, record, versions)
+
+
+def _forget(key: int, sink: Sink) -> None:
+    """Let go of a scheduler that is gone."""
+    AROUND_STEP.pop(key, None)
+    with suppress(Exception):
+        sink.close()
+
+
+def _check_prefix(prefix: str) -> None:
+    parts = prefix.split("/")
+    if not all(parts) or any(part in (".", "..") for part in parts):
+        raise WatchError(f"prefix must be a name like 'plateau' or 'gan/plateau', got {prefix!r}")
 
 
 def _writes_here() -> bool:

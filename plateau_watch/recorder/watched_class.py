@@ -7,16 +7,24 @@ whenever the instance is pickled or copied. Knows nothing of what a watcher does
 
 from __future__ import annotations
 
+import copyreg
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-AroundStep = Callable[[Any, Callable[[], Any], object], Any]
-"""(scheduler, its own step, the metric) -> what the step returns"""
+AroundStep = Callable[[Any, Callable[[], Any], Callable[[], object]], Any]
+"""(scheduler, its own step, afterwards: the metric it was given) -> what the step returns"""
 
 AROUND_STEP: dict[int, AroundStep] = {}
 """Who goes around the step of an instance, by its id. The instance is not kept alive by it."""
+
+_NEW: object = copyreg.__dict__["__newobj__"]
+_RECONSTRUCT: object = copyreg.__dict__["_reconstructor"]
+"""What pickles call to make an instance; they are not among copyreg's public names."""
+
+_COMPARED: dict[int, object] = {}
+"""What an instance last held against its best, by its id: the metric, wherever its step has it."""
 
 
 @functools.cache
@@ -30,12 +38,18 @@ def watched_class(plain: type[Any]) -> type[Any]:
             around = AROUND_STEP.get(id(self))
             if around is None:
                 return take()
-            return around(self, take, args[0] if args else kwargs.get("metrics"))
+            given = args[0] if args else kwargs.get("metrics")
+            return around(self, take, lambda: _COMPARED.pop(id(self), given))
+
+        def _is_better(self, a: Any, *rest: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            if id(self) in AROUND_STEP:
+                _COMPARED[id(self)] = a
+            return super()._is_better(a, *rest, **kwargs)
 
         def __reduce_ex__(self, protocol: Any) -> Any:  # noqa: ANN401
-            # Protocols from 2 on tie the pickle to the class that the instance has right now.
             with _as(self, plain):
-                return self.__reduce_ex__(min(protocol, 1))
+                reduced = self.__reduce_ex__(protocol)
+            return _of_plain(reduced)
 
     for method in ("__copy__", "__deepcopy__"):
         if hasattr(plain, method):
@@ -43,6 +57,17 @@ def watched_class(plain: type[Any]) -> type[Any]:
     for name in ("__name__", "__qualname__", "__module__", "__doc__"):
         setattr(Watched, name, getattr(plain, name))
     return Watched
+
+
+def _of_plain(reduced: Any) -> Any:  # noqa: ANN401  whatever __reduce_ex__ gives
+    """Let a pickle name the plain class.
+
+    Pickle insists that what `copyreg.__newobj__` makes is of the class that the instance has right
+    now; what protocols 0 and 1 use to make an instance does the same and does not insist.
+    """
+    if not isinstance(reduced, tuple) or reduced[0] is not _NEW or len(reduced[1]) != 1:
+        return reduced
+    return (_RECONSTRUCT, (reduced[1][0], object, None), *reduced[2:])
 
 
 def _on_the_plain_class(plain: type, method: str) -> Callable[..., Any]:
