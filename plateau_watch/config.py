@@ -151,7 +151,7 @@ def _number(name: str, value: object) -> float:
         raise ConfigError(f"{name} must be a number, got {value!r}")
     try:
         number = float(cast(Any, value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ConfigError(f"{name} must be a number, got {value!r}") from None
     if math.isnan(number):
         raise ConfigError(f"{name} must be a number, got nan")

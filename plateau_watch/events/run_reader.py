@@ -163,7 +163,10 @@ class _Rows:
             return
         self.attached |= self.record.reason == "attached"
 
-    def add(self, numbers: tuple[float, ...], event: Event) -> None:
+    def add(self, numbers: tuple[float, ...] | None, event: Event) -> None:
+        if numbers is None:
+            self.problems.append(f"row at step {event.step}: no vector of doubles")
+            return
         if self.record is None:
             self.problems.append(f"row at step {event.step}: no usable configuration before it")
             return
@@ -230,5 +233,5 @@ class _Collected:
         rows = self.traces.setdefault(prefix, _Rows())
         if what == "config":
             rows.configure(tensors.string(value.tensor))
-        elif numbers := tensors.doubles(value.tensor):
-            rows.add(numbers, event)
+        else:
+            rows.add(tensors.doubles(value.tensor), event)

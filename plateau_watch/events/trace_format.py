@@ -21,7 +21,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, cast, get_args
+from typing import Any, TypeVar, cast, get_args
 
 from tensorboard.compat.proto.summary_pb2 import (
     DATA_CLASS_TENSOR,
@@ -35,6 +35,7 @@ from plateau_watch.errors import ConfigError
 from plateau_watch.events import tensors
 from plateau_watch.recording import ConfigRecord, TraceRow
 from plateau_watch.replay import Counters
+from plateau_watch.scheduler import LrDtype
 
 PLUGIN = "plateau_watch"
 SCHEMA = 1
@@ -59,6 +60,9 @@ step, and with `_before` that before it; `row` counts the rows of one attachment
 DECISIONS: tuple[Kind, ...] = get_args(Kind)
 
 _FLOAT32_MAX = 3.4028234663852886e38
+
+
+Json = TypeVar("Json", str, int, float)
 
 
 class BadTraceError(ValueError):
@@ -146,29 +150,45 @@ def parse_config(document: str) -> ConfigRecord:
         BadTraceError: it is no such document, of a newer schema, or its values mean nothing.
     """
     try:
-        content = json.loads(document)
-        if content["schema"] != CONFIG_SCHEMA:
-            raise BadTraceError(f"its schema is {content['schema']!r}, not {CONFIG_SCHEMA!r}")
-        state = _from_json(content["state"])
-        return ConfigRecord(
-            config=PlateauConfig(**_from_json(content["config"])),
-            counters=Counters(
-                best=state["best"],
-                num_bad_epochs=state["num_bad_epochs"],
-                cooldown_counter=state["cooldown_counter"],
-            ),
-            last_epoch=state["last_epoch"],
-            lrs=tuple(_from_json(content["lrs"])),
-            lr_dtypes=tuple(content["lr_dtypes"]),
-            groups=tuple(content["groups"]),
-            reason=content["reason"],
-        )
+        return _record(_from_json(json.loads(document)))
     except ConfigError as error:
         raise BadTraceError(f"recorded configuration: {error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, BadTraceError):
             raise
         raise BadTraceError(f"unreadable configuration: {error!r}") from None
+
+
+def _record(content: dict[str, Any]) -> ConfigRecord:
+    if content["schema"] != CONFIG_SCHEMA:
+        raise BadTraceError(f"its schema is {content['schema']!r}, not {CONFIG_SCHEMA!r}")
+    state = content["state"]
+    record = ConfigRecord(
+        config=PlateauConfig(**content["config"]),
+        counters=Counters(
+            best=_is_a(float, state["best"]),
+            num_bad_epochs=_is_a(int, state["num_bad_epochs"]),
+            cooldown_counter=_is_a(float, state["cooldown_counter"]),
+        ),
+        last_epoch=_is_a(int, state["last_epoch"]),
+        lrs=tuple(_is_a(float, lr) for lr in content["lrs"]),
+        lr_dtypes=tuple(content["lr_dtypes"]),
+        groups=tuple(_is_a(str, group) for group in content["groups"]),
+        reason=content["reason"],
+    )
+    if not len(record.lrs) == len(record.lr_dtypes) == len(record.groups):
+        raise BadTraceError("recorded configuration: LRs, dtypes and groups differ in number")
+    if unknown := set(record.lr_dtypes) - set(get_args(LrDtype)):
+        raise BadTraceError(f"recorded configuration: unknown LR dtype {unknown.pop()!r}")
+    return record
+
+
+def _is_a(kind: type[Json], value: object) -> Json:
+    """Return a value of a JSON type; an integer is a float too."""
+    allowed = (int, float) if kind is float else kind
+    if not isinstance(value, allowed):
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
 
 
 def parse_row(

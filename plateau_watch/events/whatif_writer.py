@@ -138,7 +138,7 @@ def _remove_earlier(directory: Path, written: set[Path]) -> None:
 
 
 def _segments(run: str) -> list[str]:
-    return [] if run == "." else [_segment(part) for part in run.split("/")]
+    return [_segment(part) for part in run.split("/") if part != "."]
 
 
 def _segment(name: str) -> str:
