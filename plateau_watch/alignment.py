@@ -8,8 +8,9 @@ each metric point.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +18,9 @@ from numpy.typing import NDArray
 from plateau_watch.config import PlateauConfig
 from plateau_watch.errors import NotEnoughToldError
 from plateau_watch.parity import lr_mismatches
-from plateau_watch.precision import coarsest, shortest_decimal
+from plateau_watch.precision import coarsest, preimage, shortest_decimal
 from plateau_watch.recording import Meaning, Recording
-from plateau_watch.replay import replay
+from plateau_watch.replay import Trace, replay
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
 
@@ -32,7 +33,8 @@ def from_series(
 ) -> Recording:
     """Turn logged series and a stated configuration into a recording.
 
-    The starting LR is the first one logged, as the shortest decimal that is stored so.
+    The starting LR is the first one logged, as the shortest decimal that is stored so; if that
+    does not lead to the logged levels, one within its rounding that does.
 
     Args:
         metric: the metric that drove the scheduler, one point for each of its steps.
@@ -41,13 +43,13 @@ def from_series(
         logged: what a logged LR means; None to try both and keep the one that fits.
 
     Raises:
-        NotEnoughToldError: a series without points, or no LR logged until the last metric step.
+        NotEnoughToldError: a series without points, no LR logged until the last metric step, or
+            an LR that changes where no metric point sees it.
         ConfigError: a list `min_lr` that does not fit the number of LR series.
     """
     for series in (metric, *lrs):
         if len(series) == 0:
             raise NotEnoughToldError(f"tag {series.tag!r} of run {series.run!r} has no points")
-    precision = coarsest([series.precision for series in lrs])
     join = _join(metric, lrs)
     recording = Recording(
         run=metric.run,
@@ -58,7 +60,7 @@ def from_series(
         precision=metric.precision,
         superseded=metric.superseded,
         lr_tags=tuple(series.tag for series in lrs),
-        lr_precision=precision,
+        lr_precision=coarsest([series.precision for series in lrs]),
         logged=logged or "after",
         lrs=join.lrs,
         config=config,
@@ -66,20 +68,71 @@ def from_series(
         start=PlateauState.initial(
             config, (shortest_decimal(float(s.values[0]), s.precision) for s in lrs)
         ),
-        warnings=join.warnings,
+        warnings=(*_mixtures((metric, *lrs)), *join.warnings),
     )
-    return recording if logged else _settled(recording, join.warnings)
+    return _settled(recording, (logged,) if logged else ("after", "before"))
 
 
-def _settled(recording: Recording, warnings: tuple[str, ...]) -> Recording:
-    """Choose what a logged LR means: the reading with fewer mismatches, "after" in a tie."""
-    trace = replay(recording.config, recording.metric, recording.start)
-    after = len(list(lr_mismatches(recording, trace, "after")))
-    before = len(list(lr_mismatches(recording, trace, "before")))
-    if after == before == 0:
-        note = "the LR fits as logged before the step and after it; taken as after"
-        return replace(recording, warnings=(*warnings, note))
-    return replace(recording, logged="before" if before < after else "after")
+def _settled(recording: Recording, meanings: Sequence[Meaning]) -> Recording:
+    """Choose what a logged LR means, and where needed another starting LR, by what fits."""
+    counted = [
+        (len(list(lr_mismatches(candidate, _replayed(candidate), meaning))), meaning, candidate)
+        for candidate in _starts(recording)
+        for meaning in meanings
+    ]
+    fewest, meaning, chosen = min(counted, key=lambda attempt: attempt[0])
+    fits = {meaning for count, meaning, candidate in counted if candidate is chosen and count == 0}
+    notes = []
+    if chosen is not recording and fewest == 0:
+        lrs = ", ".join(f"{lr:.9g}" for lr in chosen.start.lrs)
+        notes.append(f"the starting LR has more digits than were logged; one that fits is {lrs}")
+    if len(fits) > 1:
+        notes.append("the LR fits as logged before the step and after it; taken as after")
+    if not fits and len(meanings) > 1:
+        meaning, chosen = "after", recording
+        notes.append(
+            "it cannot be told whether LRs were logged before or after the scheduler's step; "
+            "shown as after, so steps of reductions may be one late"
+        )
+    return replace(chosen, logged=meaning, warnings=(*recording.warnings, *notes))
+
+
+def _replayed(recording: Recording) -> Trace:
+    return replay(recording.config, recording.metric, recording.start)
+
+
+def _starts(recording: Recording) -> Iterator[Recording]:
+    """Yield the recording as it is, and with a starting LR that fits all its levels, if any."""
+    yield recording
+    columns = zip(*(lrs for lrs in recording.lrs if lrs is not None), strict=True)
+    starts = [_start_that_fits(column, recording) for column in columns]
+    if None not in starts:
+        lrs = tuple(lr for lr in starts if lr is not None)
+        yield replace(recording, start=replace(recording.start, lrs=lrs))
+
+
+def _start_that_fits(logged: Sequence[float], recording: Recording) -> float | None:
+    """The middle of the starting LRs that lead to the logged levels; None if there are none."""
+    levels = [level for level, _ in groupby(logged)]
+    low, high = preimage(levels[0], recording.lr_precision)
+    scale = 1.0
+    for level in levels[1:]:
+        scale *= recording.config.factor
+        level_low, level_high = preimage(level, recording.lr_precision)
+        if scale <= 0 or level_high < low * scale or level_low > high * scale:
+            break
+        low, high = max(low, level_low / scale), min(high, level_high / scale)
+    return (low + high) / 2 if low < high else None
+
+
+def _mixtures(series: Iterable[Series]) -> list[str]:
+    """Warn of series in which later writes replaced earlier ones: they may mix trainings."""
+    return [
+        f"{points.superseded} point(s) of {points.tag!r} were written again later (a restart, or "
+        "several trainings in one directory); of each step the last write counts"
+        for points in series
+        if points.superseded
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +144,20 @@ class _Join:
 def _join(metric: Series, lrs: Sequence[Series]) -> _Join:
     """Find the LR of each group at each metric step.
 
-    It is the one logged at the same step, or where no step is shared at all the last one until
+    It is the one logged at the same step; where most metric steps share none, the last one until
     then.
     """
     positions = [_positions(metric.steps, series.steps) for series in lrs]
     found = np.all([where >= 0 for where in positions], axis=0)
     warnings = []
-    if not found.any():
+    if found.sum() < len(metric) / 2:
+        shared = int(found.sum())
         positions = [_last_until(metric.steps, series.steps) for series in lrs]
         found = np.all([where >= 0 for where in positions], axis=0)
-        warnings.append("metric and LR share no step: each metric point takes the LR last logged")
+        warnings.append(
+            f"metric and LR share {shared or 'no'} step{'s' * (shared > 1)}: "
+            "each metric point takes the LR last logged"
+        )
     if not found.any():
         raise NotEnoughToldError(
             f"no LR is logged until the last point of {metric.tag!r}: nothing to compare with"
@@ -110,12 +167,31 @@ def _join(metric: Series, lrs: Sequence[Series]) -> _Join:
             f"an LR is logged at {int(found.sum())} of {len(metric)} metric steps; "
             "only those are checked"
         )
+    for series, where in zip(lrs, positions, strict=True):
+        _refuse_unseen_changes(metric, series, series.values[where[found]])
     columns = [series.values[where] for series, where in zip(lrs, positions, strict=True)]
     rows = zip(*columns, strict=True)
     return _Join(
         tuple(tuple(map(float, row)) if ok else None for row, ok in zip(rows, found, strict=True)),
         tuple(warnings),
     )
+
+
+def _refuse_unseen_changes(metric: Series, series: Series, seen: NDArray[np.float64]) -> None:
+    """Refuse where the LR changes at steps that no metric point sees: the axes do not match.
+
+    One more change after the last metric point is what that point's own step may have done.
+    """
+    all_levels = [level for level, _ in groupby(series.values.tolist())]
+    seen_levels = [level for level, _ in groupby(seen.tolist())]
+    unseen = len(all_levels) - len(seen_levels)
+    if all_levels[: len(seen_levels)] != seen_levels or unseen > 1:
+        raise NotEnoughToldError(
+            f"{series.tag!r} has {len(all_levels)} levels, and {metric.tag!r} sees "
+            f"{len(seen_levels)} of them: they count steps differently (steps "
+            f"{int(series.steps[0])} to {int(series.steps[-1])} and {int(metric.steps[0])} to "
+            f"{int(metric.steps[-1])}), or the LR changed before the first metric point"
+        )
 
 
 def _positions(wanted: NDArray[np.int64], steps: NDArray[np.int64]) -> NDArray[np.intp]:

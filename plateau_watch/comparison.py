@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plateau_watch.decision import Decision
-from plateau_watch.parity import Parity, parity
+from plateau_watch.errors import ConfigError
+from plateau_watch.parity import Parity, ambiguous, parity
 from plateau_watch.precision import stored
 from plateau_watch.recording import Recording, TraceRow
 from plateau_watch.replay import Trace, replay
@@ -33,24 +34,62 @@ def compare(recording: Recording, alternatives: Sequence[Overrides] | None = Non
     checked = parity(recording, trace)
     real = _real(recording, trace, checked)
     choices = around(recording.config) if alternatives is None else alternatives
-    others = [
-        _schedule(recording, label(choice), choice, _what_if(recording, choice), real)
-        for choice in differing(recording.config, choices)
-    ]
+    others, refused = _what_ifs(recording, trace, choices, real)
     if not checked.exact and not real.decisions:
         others.insert(0, _schedule(recording, "given", {}, trace, real))
     return RunReport(
         recording=recording,
         parity=checked,
         schedules=(real, *others),
-        warnings=(*recording.warnings, *_doubts(recording, checked)),
+        warnings=(
+            *recording.warnings,
+            *_doubts(recording, checked),
+            *refused,
+            *(line for schedule in others for line in _limits(recording, schedule)),
+        ),
     )
 
 
-def _what_if(recording: Recording, choice: Overrides) -> Trace:
-    return what_if(
-        choice, recording.config, recording.metric.tolist(), recording.start, recording.changes
-    )
+def _what_ifs(
+    recording: Recording, real_trace: Trace, choices: Sequence[Overrides], real: Schedule
+) -> tuple[list[Schedule], list[str]]:
+    """Replay the alternatives; those that this run cannot have had are said instead."""
+    schedules: list[Schedule] = []
+    refused: list[str] = []
+    different = differing(tuple(dict.fromkeys(real_trace.configs)), choices)
+    for choice in different:
+        try:
+            trace = what_if(
+                choice,
+                recording.config,
+                recording.metric.tolist(),
+                recording.start,
+                recording.changes,
+            )
+        except ConfigError as error:
+            refused.append(f"{label(choice)} is left out: {error}")
+        else:
+            schedules.append(_schedule(recording, label(choice), choice, trace, real))
+    if choices and not different:
+        refused.append("every alternative is the real configuration")
+    return schedules, refused
+
+
+def _limits(recording: Recording, schedule: Schedule) -> list[str]:
+    """Say what cannot be decided of a what-if."""
+    said = []
+    if schedule.undecided_from is not None:
+        step = int(recording.steps[schedule.undecided_from])
+        said.append(
+            f"{schedule.label} cannot be decided from step {step} on: something else changed the "
+            "real run's LR or state there, or steps are missing"
+        )
+    if schedule.ambiguous:
+        said.append(
+            f"{schedule.label}: {len(schedule.ambiguous)} decision(s) that rounding the metric to "
+            f"{recording.precision} could have flipped"
+        )
+    return said
 
 
 def _real(recording: Recording, trace: Trace, checked: Parity) -> Schedule:
@@ -66,6 +105,7 @@ def _schedule(
     recording: Recording, name: str, overrides: Overrides, trace: Trace, real: Schedule | None
 ) -> Schedule:
     lrs = tuple(state.lrs for state in trace.states)
+    complete = len(trace) == len(recording)
     leaves = _leaves(recording, real, lrs) if real else None
     return Schedule(
         label=name,
@@ -77,6 +117,8 @@ def _schedule(
         lrs=lrs,
         firings=_firings(recording, trace.decisions, leaves),
         diverges_at=leaves,
+        undecided_from=None if complete else len(trace),
+        ambiguous=tuple(ambiguous(trace, recording.precision)),
     )
 
 
@@ -99,6 +141,7 @@ def _firings(
             old_lrs=decision.old_lrs,
             new_lrs=decision.new_lrs,
             floored=decision.kind == "floored",
+            held=decision.held,
             hypothetical=leaves is not None and index > leaves,
         )
         for index, decision in enumerate(decisions)
@@ -119,6 +162,8 @@ def _as_written(recording: Recording, trace: Trace) -> Schedule:
         lrs=tuple(row.new_lrs for row in recording.rows),
         firings=_firings(recording, decisions, None),
         diverges_at=None,
+        undecided_from=None,
+        ambiguous=(),
     )
 
 
@@ -129,7 +174,7 @@ def _decision(row: TraceRow) -> Decision:
         best=row.before.best,
         bar=row.bar,
         improved=row.counters.best != row.before.best,
-        num_bad_epochs=row.counters.num_bad_epochs,
+        num_bad_epochs=0 if row.kind == "improved" else row.before.num_bad_epochs + 1,
         cooldown_counter=row.counters.cooldown_counter,
         old_lrs=row.old_lrs,
         new_lrs=row.new_lrs,
@@ -144,7 +189,7 @@ def _as_logged(recording: Recording) -> Schedule:
         lrs = (*lrs[1:], lrs[-1])
     start = tuple(stored(lr, recording.lr_precision) for lr in recording.start.lrs)
     firings = tuple(
-        Firing(index, int(recording.steps[index]), old, new, floored=False, hypothetical=False)
+        Firing(index, int(recording.steps[index]), old, new, False, (None,) * len(new), False)
         for index, (old, new) in enumerate(zip((start, *lrs), lrs, strict=False))
         if any(after < before for before, after in zip(old, new, strict=True))
     )
@@ -158,12 +203,14 @@ def _as_logged(recording: Recording) -> Schedule:
         lrs=lrs,
         firings=firings,
         diverges_at=None,
+        undecided_from=None,
+        ambiguous=(),
     )
 
 
 def _filled(recording: Recording) -> tuple[tuple[float, ...], ...]:
     """The logged LRs, each gap filled with the last one before it."""
-    last = recording.start.lrs
+    last = tuple(stored(lr, recording.lr_precision) for lr in recording.start.lrs)
     filled = []
     for lrs in recording.lrs:
         last = last if lrs is None else lrs
@@ -184,4 +231,4 @@ def _doubts(recording: Recording, checked: Parity) -> list[str]:
 def _difference(recording: Recording) -> str:
     if recording.rows:
         return "this scheduler did not follow torch's rules, or rows are missing"
-    return "other parameters, another metric, or another scheduler made this LR"
+    return "other parameters, another metric, a resume or another scheduler made this LR"

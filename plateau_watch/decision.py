@@ -68,7 +68,7 @@ def in_words(decision: Decision, config: PlateauConfig) -> str:
 
 
 def number(value: float) -> str:
-    """Write a number short: six significant digits, and all of them only if fewer would do."""
+    """Write a number short, in six significant digits at most."""
     return f"{value:.6g}"
 
 
@@ -86,9 +86,9 @@ def _comparison(decision: Decision, config: PlateauConfig) -> str:
     if math.isnan(decision.metric):
         return "nan beats nothing"
     if math.isinf(decision.best) and decision.improved:
-        return f"{number(decision.metric)} is the first value"
+        return f"{number(decision.metric)} is the first number"
     metric, bar, best = apart((decision.metric, decision.bar, decision.best))
-    reach = f"{bar} ({_bar_in_words(best, config)})"
+    reach = f"{bar} ({_bar_in_words(best, decision, config)})"
     if decision.improved:
         return f"{metric} beat {reach}"
     if decision.metric == decision.bar:
@@ -96,13 +96,13 @@ def _comparison(decision: Decision, config: PlateauConfig) -> str:
     return f"{metric} did not beat {reach}"
 
 
-def _bar_in_words(best: str, config: PlateauConfig) -> str:
+def _bar_in_words(best: str, decision: Decision, config: PlateauConfig) -> str:
+    """Say how the bar comes from the best; in rel it may lie on either side of it."""
     if config.threshold == 0:
         return f"best {best}"
-    downwards = (config.mode == "min") == (config.threshold > 0)
     size = abs(config.threshold)
     amount = f"{number(size * 100)}%" if config.threshold_mode == "rel" else number(size)
-    return f"best {best} {'-' if downwards else '+'} {amount}"
+    return f"best {best} {'-' if decision.bar < decision.best else '+'} {amount}"
 
 
 def _consequence(decision: Decision, config: PlateauConfig) -> str:
@@ -117,7 +117,8 @@ def _consequence(decision: Decision, config: PlateauConfig) -> str:
     if decision.kind == "floored":
         reasons = _held_in_words(decision, config)
         return f"{count} -> fired, but no LR changed" + (f" ({reasons})" if reasons else "")
-    return f"{count} -> LR {_changes_in_words(decision)}"
+    stayed = _held_in_words(decision, config)
+    return f"{count} -> LR {_changes_in_words(decision)}" + (f"; {stayed}" if stayed else "")
 
 
 def _cooling(decision: Decision) -> str:
@@ -144,9 +145,10 @@ def _held_in_words(decision: Decision, config: PlateauConfig) -> str:
         "eps": f"change within eps {number(config.eps)}",
         "rounding": "the new LR rounds to the old one",
     }
+    several = len(decision.held) > 1
     found = [
-        reasons[why].format(number(bound))
-        for why, bound in zip(decision.held, bounds, strict=True)
+        (f"group {group} stays: " if several else "") + reasons[why].format(number(bound))
+        for group, (why, bound) in enumerate(zip(decision.held, bounds, strict=True))
         if why
     ]
     return ", ".join(dict.fromkeys(found))

@@ -4,7 +4,7 @@ PlateauWatchError            anything plateau-watch refuses; its message is one 
 +-- ConfigError              a parameter torch would refuse, or one that means nothing: change it
 +-- NothingToReadError       no such directory, no event file, no such tag: look elsewhere
 +-- NotEnoughToldError       the log does not record what is needed: say it with an option
-+-- OutputRefusedError       writing there would touch the user's own runs: choose another place
++-- OutputRefusedError       writing there is impossible or touches the user's runs: elsewhere
 +-- WatchError               this scheduler or writer cannot be watched: pass another
 
 What was found *in* a file (truncated, corrupt, superseded) is not an error but part of the

@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from plateau_watch.config import PlateauConfig
 from plateau_watch.precision import Precision, preimage, stored
 from plateau_watch.recording import Meaning, Recording
 from plateau_watch.replay import Counters, Trace
@@ -46,7 +45,7 @@ def parity(recording: Recording, trace: Trace) -> Parity:
     return Parity(
         checked=sum(lrs is not None for lrs in recording.lrs),
         mismatches=tuple(compared),
-        ambiguous=tuple(ambiguous(recording.config, trace, recording.precision)),
+        ambiguous=tuple(ambiguous(trace, recording.precision)),
     )
 
 
@@ -66,15 +65,17 @@ def lr_mismatches(recording: Recording, trace: Trace, logged: Meaning) -> Iterab
     ]
 
 
-def ambiguous(config: PlateauConfig, trace: Trace, precision: Precision) -> Iterable[int]:
+def ambiguous(trace: Trace, precision: Precision) -> Iterable[int]:
     """Return the indices of decisions that rounding the metric could have flipped.
 
     The metric, and the best it is held against, are any float64 that is stored as the logged
     value. The bar grows with the best (or falls, for a threshold above 1 in rel), so the ends
     of both ranges decide. One step's rounding is looked at, given the decisions before it.
     """
+    if precision in ("float64", "int"):
+        return []
     found = []
-    for index, decision in enumerate(trace.decisions):
+    for index, (config, decision) in enumerate(zip(trace.configs, trace.decisions, strict=True)):
         metrics = preimage(decision.metric, precision)
         bars = [config.bar(best) for best in preimage(decision.best, precision)]
         outcomes = {config.beats(metric, bar) for metric in metrics for bar in bars}

@@ -8,8 +8,7 @@ Invariant: all per-step columns have one length; index i is the i-th `scheduler.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -184,37 +183,45 @@ def from_trace(trace: RecordedTrace) -> Recording:
 
 def _outside_change(index: int, before: TraceRow, row: TraceRow) -> OutsideChange | None:
     record, old = row.record, before.record
-    change = OutsideChange(
-        index=index,
+    nothing = OutsideChange(index, before.counters, before.new_lrs)
+    change = replace(
+        nothing,
         config=record.config if record.config != old.config else None,
         counters=None if row.before.same(before.counters) else row.before,
         lrs=row.old_lrs if row.old_lrs != before.new_lrs else None,
         lr_dtypes=record.lr_dtypes if record.lr_dtypes != old.lr_dtypes else None,
+        missing=_missing(before, row),
     )
-    return None if change == OutsideChange(index) else change
+    return None if change == nothing else change
 
 
-def _gaps(rows: Sequence[TraceRow]) -> dict[int, int]:
-    """Find where rows were lost, by the hook's own count: how many before which index."""
-    counts = [(0, rows[0].number), *((a.number, b.number) for a, b in pairwise(rows))]
-    return {
-        index: missing
-        for index, (before, number) in enumerate(counts)
-        if (missing := number - (before if before < number else 0) - 1) > 0
-    }
+def _missing(before: TraceRow, row: TraceRow) -> int:
+    """How many rows were lost between two: the hook's count tells, or the scheduler's own."""
+    if row.number > before.number:
+        return row.number - before.number - 1
+    if row.before.same(before.counters):
+        return 0
+    return max(row.number - 1, row.last_epoch - before.last_epoch - 1, 0)
 
 
 def _said_of(rows: Sequence[TraceRow], changes: Sequence[OutsideChange]) -> list[str]:
     """Say what is missing, and what was changed from outside where nothing is."""
-    gaps = _gaps(rows)
+    gaps = [(rows[change.index].step, change.missing) for change in changes if change.missing]
+    if rows[0].number > 1:
+        gaps.insert(0, (rows[0].step, rows[0].number - 1))
     missing = [
-        f"{count} scheduler step(s) before step {rows[index].step} are missing from the trace"
-        for index, count in gaps.items()
+        f"{count} scheduler step(s) before step {step} are missing from the trace"
+        for step, count in gaps
     ]
-    outside = [change for change in changes if change.index not in gaps or change.config]
-    said = [_change_in_words(rows, change) for change in outside[:CHANGES_SAID]]
-    more = len(outside) - len(said)
-    return missing + said + [f"... and changed from outside {more} more times"] * (more > 0)
+    outside = [change for change in changes if change.config or not change.missing]
+    return _shortened(missing, "and scheduler steps are missing") + _shortened(
+        [_change_in_words(rows, change) for change in outside], "and changed from outside"
+    )
+
+
+def _shortened(lines: list[str], more: str) -> list[str]:
+    rest = len(lines) - CHANGES_SAID
+    return lines[:CHANGES_SAID] + [f"... {more} {rest} more times"] * (rest > 0)
 
 
 def _change_in_words(rows: Sequence[TraceRow], change: OutsideChange) -> str:
@@ -223,13 +230,21 @@ def _change_in_words(rows: Sequence[TraceRow], change: OutsideChange) -> str:
     if change.config is not None:
         changed = change.config.differences(before.record.config)
         what.append(", ".join(f"{name} to {value}" for name, value in changed.items()))
-    if change.counters is not None:
+    if change.counters is not None and not change.missing:
         what.append("best and counters (a loaded state)")
-    if change.lrs is not None:
-        what.append(f"LR {_lrs(before.new_lrs)} to {_lrs(change.lrs)}")
-    if change.lr_dtypes is not None:
+    if change.lrs is not None and not change.missing:
+        what.append(_lrs_in_words(before.new_lrs, change.lrs))
+    if change.lr_dtypes is not None and len(change.lr_dtypes) == len(before.record.lr_dtypes):
         what.append(f"LR dtypes to {', '.join(change.lr_dtypes)}")
     return f"changed from outside before step {row.step}: {'; '.join(what)}"
+
+
+def _lrs_in_words(was: Sequence[float], now: Sequence[float]) -> str:
+    kept = now[: len(was)]
+    said = [] if tuple(kept) == tuple(was) else [f"LR {_lrs(was)} to {_lrs(kept)}"]
+    if len(now) > len(was):
+        said.append(f"a param group was added, LR {_lrs(now[len(was) :])}")
+    return ", ".join(said)
 
 
 def _lrs(lrs: Iterable[float]) -> str:

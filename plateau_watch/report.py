@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from plateau_watch.config import PlateauConfig
-from plateau_watch.decision import Decision
+from plateau_watch.decision import Decision, Held
 from plateau_watch.parity import Parity
 from plateau_watch.recording import Recording
 from plateau_watch.whatif import Overrides
@@ -25,6 +25,7 @@ class Firing:
         old_lrs: LRs before.
         new_lrs: LRs after.
         floored: it fired and no LR changed.
+        held: why each group's LR stayed; None where it changed, or where nobody knows.
         hypothetical: it lies beyond the point where this schedule leaves the real one.
     """
 
@@ -33,6 +34,7 @@ class Firing:
     old_lrs: tuple[float, ...]
     new_lrs: tuple[float, ...]
     floored: bool
+    held: tuple[Held | None, ...]
     hypothetical: bool
 
 
@@ -51,6 +53,9 @@ class Schedule:
         lrs: LRs after each step.
         firings: reductions and floored firings, in order.
         diverges_at: index after which its LRs differ from the real ones; None if they never do.
+        undecided_from: index from which on it cannot be decided, since something else changed the
+            LR or the state of the real run there; the columns end before it. None if all is.
+        ambiguous: indices of decisions that rounding the metric could have flipped.
     """
 
     label: str
@@ -62,11 +67,13 @@ class Schedule:
     lrs: tuple[tuple[float, ...], ...]
     firings: tuple[Firing, ...]
     diverges_at: int | None
+    undecided_from: int | None
+    ambiguous: tuple[int, ...]
 
     @property
-    def final_lrs(self) -> tuple[float, ...]:
-        """LRs after the last step."""
-        return self.lrs[-1]
+    def final_lrs(self) -> tuple[float, ...] | None:
+        """LRs after the last step; None where that cannot be decided."""
+        return None if self.undecided_from is not None else self.lrs[-1]
 
     def hypothetical(self, index: int) -> bool:
         """Whether the metric at an index is not what this schedule would have seen."""
@@ -118,13 +125,10 @@ class Report:
         logdir: as it was given.
         runs: the runs that were replayed, in name order.
         not_replayed: the others that hold scalars.
-        asked: whether alternatives were asked for; else they are a small set around each run's
-            real configuration.
         warnings: what was found in files: skipped bytes, incomplete records.
     """
 
     logdir: str
     runs: tuple[RunReport, ...]
     not_replayed: tuple[NotReplayed, ...]
-    asked: bool
     warnings: tuple[str, ...]

@@ -45,11 +45,16 @@ def around(config: PlateauConfig) -> list[Overrides]:
     return [choice for choice in alternatives if config.with_changes(**choice) != config]
 
 
-def differing(config: PlateauConfig, choices: Sequence[Overrides]) -> list[Overrides]:
-    """Reduce each alternative to what differs from the configuration; drop those that do not."""
+def differing(configs: Sequence[PlateauConfig], choices: Sequence[Overrides]) -> list[Overrides]:
+    """Reduce each alternative to what differs from any of the real run's configurations.
+
+    Those that differ from none are dropped, and so are repetitions.
+    """
     found: list[Overrides] = []
     for choice in choices:
-        kept = config.with_changes(**choice).differences(config)
+        kept: dict[str, Any] = {}
+        for config in configs:
+            kept |= config.with_changes(**choice).differences(config)
         if kept and kept not in found:
             found.append(kept)
     return found
@@ -65,12 +70,14 @@ def what_if(
     """Replay a recorded metric with some parameters changed.
 
     What came from outside comes here too: parameters edited on the way (those not overridden), a
-    loaded state, LRs set by others. A `best` still at its start follows the mode.
+    loaded state, LRs set by others; the trace ends before a change that cannot be carried over.
+    A `best` still at its start follows the mode.
     """
     altered = config.with_changes(**overrides)
     if start.best == config.worst:
         start = replace(start, best=altered.worst)
-    return replay(altered, metric, start, [_under(overrides, change) for change in changes])
+    carried = [_under(overrides, change) for change in changes]
+    return replay(altered, metric, start, carried, open_loop=True)
 
 
 def diverges_at(
@@ -78,10 +85,12 @@ def diverges_at(
 ) -> int | None:
     """Return the first index after which the LRs of two schedules differ; None if they never do.
 
+    The other schedule may end early; it is compared as far as it goes.
+
     The decision at that index was still made on what the real run showed; the metric from the
     next index on was not.
     """
-    for index, (ours, theirs) in enumerate(zip(real, other, strict=True)):
+    for index, (ours, theirs) in enumerate(zip(real, other, strict=False)):
         if ours != theirs:
             return index
     return None

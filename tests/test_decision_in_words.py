@@ -22,7 +22,7 @@ def last_sentence(metric, lrs=(0.001,), **config):
 @pytest.mark.parametrize(
     ("metric", "config", "sentence"),
     [
-        ([0.5], {}, "0.5 is the first value: new best"),
+        ([0.5], {}, "0.5 is the first number: new best"),
         ([0.5, 0.4], {}, "0.4 beat 0.49995 (best 0.5 - 0.01%): new best"),
         (
             [0.52985] + [0.5312] * 4,
@@ -60,6 +60,16 @@ def last_sentence(metric, lrs=(0.001,), **config):
             "0.4 did not beat 0.75 (best 0.5 + 0.25): bad step 1 of 10",
         ),
         (
+            [-0.5, -0.49996],
+            {},
+            "-0.49996 beat -0.49995 (best -0.5 + 0.01%): new best",
+        ),
+        (
+            [math.nan, 0.5],
+            {},
+            "0.5 is the first number: new best",
+        ),
+        (
             [0.5, 0.6],
             {"threshold": -0.5},
             "0.6 beat 0.75 (best 0.5 + 50%): new best",
@@ -72,7 +82,9 @@ def test_each_decision_is_explained_with_its_numbers(metric, config, sentence):
 
 def test_several_groups_are_told_apart():
     sentence = last_sentence([0.5, 0.6], lrs=(0.1, 0.01), patience=0, min_lr=(0.0, 0.01))
-    assert sentence.endswith("bad step 1 of 0 -> LR group 0: 0.1 -> 0.01")
+    assert sentence.endswith(
+        "bad step 1 of 0 -> LR group 0: 0.1 -> 0.01; group 1 stays: min_lr 0.01"
+    )
 
 
 def test_numbers_that_differ_never_print_alike():

@@ -153,14 +153,14 @@ def float32_trace(metric, config):
 def test_a_decision_that_rounding_could_flip_is_ambiguous():
     config = PlateauConfig(threshold=0)
     just_below = float(np.nextafter(np.float32(0.1), np.float32(0)))
-    assert ambiguous(config, float32_trace([0.1, 0.1, just_below], config), "float32") == [1, 2]
+    assert ambiguous(float32_trace([0.1, 0.1, just_below], config), "float32") == [1, 2]
 
 
 def test_doubles_and_clear_decisions_are_not_ambiguous():
     config = PlateauConfig()
-    assert ambiguous(config, float32_trace([0.5, 0.4, 0.5], config), "float32") == []
+    assert ambiguous(float32_trace([0.5, 0.4, 0.5], config), "float32") == []
     tie = float32_trace([0.1, 0.1], PlateauConfig(threshold=0))
-    assert ambiguous(PlateauConfig(threshold=0), tie, "float64") == []
+    assert ambiguous(tie, "float64") == []
 
 
 @settings(max_examples=300, deadline=None)
@@ -179,4 +179,4 @@ def test_what_rounding_flipped_is_always_listed(config, value, first, second):
         if a.improved != b.improved
     ]
     if all(math.isfinite(decision.metric) for decision in read_back.decisions):
-        assert set(flipped) <= set(ambiguous(config, read_back, "float32"))
+        assert set(flipped) <= set(ambiguous(read_back, "float32"))

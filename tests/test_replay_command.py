@@ -97,6 +97,7 @@ def test_reductions_are_at_the_index_and_step_where_torch_made_them(hooked):
             "old_lrs": old,
             "new_lrs": new,
             "floored": False,
+            "held": [None],
             "hypothetical": False,
         }
         for index, (old, new) in enumerate(pairwise(lrs))
@@ -207,7 +208,7 @@ def test_markdown_has_a_table_for_each_run(hooked):
 
 def test_explain_says_what_each_step_decided(hooked):
     text = plateau_watch("replay", hooked, "--explain", columns=200).stdout
-    assert "step 1  1 is the first value: new best" in text
+    assert "step 1  1 is the first number: new best" in text
     assert "bad step 3 of 2 -> LR 0.1 -> 0.01" in text
     assert len(re.findall(r"^ +step \d+ ", text, re.MULTILINE)) == len(METRIC)
 

@@ -1,6 +1,7 @@
 """What-ifs: the grid, the small set, and where another schedule leaves the real one."""
 
 import math
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,7 +51,7 @@ def test_an_infinite_patience_has_a_small_set_too():
 def test_an_alternative_is_reduced_to_what_differs():
     real = PlateauConfig(patience=3)
     choices = grid({"patience": [3, 5], "factor": [0.1]})
-    assert differing(real, choices) == [{"patience": 5}]
+    assert differing([real], choices) == [{"patience": 5}]
 
 
 def test_a_list_bound_is_named_like_it_is_given():
@@ -81,9 +82,14 @@ def test_another_mode_starts_from_its_own_worst():
     assert [decision.kind for decision in trace.decisions] == ["improved", "improved"]
 
 
+def change(index, best=1.0, bad=0, lrs=(1.0,), **parts):
+    """A change from outside that met these counters and LRs in the real run."""
+    return OutsideChange(index, Counters(best, bad, 0), lrs, **parts)
+
+
 def test_parameters_edited_on_the_way_reach_a_what_if_unless_it_overrides_them():
     real = PlateauConfig(patience=5)
-    edited = OutsideChange(1, config=real.with_changes(patience=0, factor=0.5))
+    edited = change(1, config=real.with_changes(patience=0, factor=0.5))
     start = PlateauState.initial(real, (1.0,))
     follows = what_if({"cooldown": 1}, real, [1.0, 1.0], start, [edited])
     overrides = what_if({"patience": 7}, real, [1.0, 1.0], start, [edited])
@@ -94,7 +100,7 @@ def test_parameters_edited_on_the_way_reach_a_what_if_unless_it_overrides_them()
 
 def test_a_state_loaded_from_outside_reaches_a_what_if():
     real = PlateauConfig(patience=1)
-    loaded = OutsideChange(1, counters=Counters(best=0.1, num_bad_epochs=1, cooldown_counter=0))
+    loaded = change(1, counters=Counters(best=0.1, num_bad_epochs=1, cooldown_counter=0))
     start = PlateauState.initial(real, (1.0,))
     trace = what_if({"factor": 0.5}, real, [1.0, 0.5], start, [loaded])
     assert trace.decisions[-1].kind == "reduced"
@@ -109,3 +115,43 @@ def test_a_replay_of_a_beginning_is_the_beginning_of_the_replay(config, metric, 
     part = replay(config, metric[:count], start)
     assert repr(part.states) == repr(whole.states[:count])
     assert repr(part.decisions) == repr(whole.decisions[:count])
+
+
+def decided(overrides, changes, metric=(1.0, 1.0, 1.0, 1.0, 1.0, 1.0)):
+    """LRs after the steps of a what-if that can be decided; really, patience is 1."""
+    real = PlateauConfig(patience=1, threshold=0)
+    start = PlateauState.initial(real, (1.0,))
+    trace = what_if(overrides, real, metric, start, changes)
+    return [state.lrs for state in trace.states]
+
+
+def test_an_lr_set_from_outside_is_carried_over_where_it_meets_the_real_lr():
+    warmup = change(1, lrs=(1.0,))
+    assert decided({"patience": 5}, [replace(warmup, lrs=(2.0,))]) == [(1.0,), *[(2.0,)] * 5]
+
+
+def test_a_what_if_ends_where_an_lr_is_set_over_another_than_the_real_one():
+    really = change(4, bad=1, lrs=(0.1,))
+    assert decided({"patience": 5}, [replace(really, lrs=(0.2,))]) == [(1.0,)] * 4
+
+
+def test_a_what_if_ends_where_a_state_is_loaded_over_another_than_the_real_one():
+    really = change(4, best=1.0, bad=1, lrs=(0.1,), counters=Counters(0.5, 0, 0))
+    assert decided({"patience": 5}, [really]) == [(1.0,)] * 4
+
+
+def test_a_what_if_ends_where_steps_are_missing():
+    assert decided({"patience": 5}, [change(2, missing=3)]) == [(1.0,)] * 2
+
+
+def test_a_group_that_is_added_later_comes_with_its_own_lr_and_leaves_the_others():
+    added = change(4, bad=1, lrs=(0.1,))
+    assert decided({"patience": 5}, [replace(added, lrs=(0.1, 0.5), lr_dtypes=("python",) * 2)])[
+        4
+    ] == (1.0, 0.5)
+
+
+def test_an_alternative_equal_to_the_first_of_several_configurations_is_kept():
+    first = PlateauConfig(patience=10)
+    edited = first.with_changes(patience=2)
+    assert differing([first, edited], [{"patience": 10}]) == [{"patience": 10}]

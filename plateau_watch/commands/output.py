@@ -39,6 +39,7 @@ def put(
     Raises:
         OutputRefusedError: the file cannot be written.
     """
+    path = None if path == Path("-") else path
     renderings: dict[str, Callable[[Report], str]] = {
         "json": lambda report: as_json(report, full=full),
         "csv": as_csv,
@@ -82,12 +83,31 @@ def _speaks_unicode() -> bool:
 
 
 def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write a file, whole or not at all; what is no regular file is written to as it is."""
+    target = Path(os.path.realpath(path))
+    _refuse(path, target)
     try:
-        try:
-            unfinished.write_bytes(_escaped(text, "utf-8"))
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        if target.exists() and not target.is_file():
+            target.write_bytes(_escaped(text, "utf-8"))
+        else:
+            _replace(target, _escaped(text, "utf-8"))
     except OSError as error:
         raise OutputRefusedError(f"cannot write {str(path)!r}: {error.strerror}") from None
+
+
+def _refuse(path: Path, target: Path) -> None:
+    if str(path) in ("", ".") or target.is_dir():
+        raise OutputRefusedError(f"cannot write {str(path)!r}: it is a directory")
+    if "tfevents" in target.name:
+        raise OutputRefusedError(
+            f"cannot write {str(path)!r}: TensorBoard would read it as an event file"
+        )
+
+
+def _replace(target: Path, content: bytes) -> None:
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)

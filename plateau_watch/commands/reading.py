@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from rich.console import Console
 
@@ -28,7 +29,7 @@ def read_logdir(logdir: Path, pattern: str | None, stderr: Console) -> tuple[Run
         NothingToReadError: there is no event file, or no run of that name.
     """
     runs = _chosen(discover(logdir), pattern)
-    total = sum(path.stat().st_size for run in runs for path in run.files)
+    total = sum(_size(path) for run in runs for path in run.files)
     with reading(total, stderr) as advance:
         return tuple(read_run(run, advance) for run in runs)
 
@@ -46,24 +47,33 @@ def recordings(logs: Sequence[RunLog], logdir: Path, said: Stated) -> list[Found
     for tag in named:
         _must_exist(tag, logs)
     stated_file = read_stated(logdir)
+    traced = {log.run for log in logs if log.traces}
     found: list[Found] = []
     for log in logs:
+        about = said.or_else(stated_file.about(log.run))
         if log.traces:
-            found += [_from_trace(trace, log) for trace in log.traces]
-        elif log.series:
-            found.append(_from_series(log, said.or_else(stated_file.about(log.run))))
+            found += [_from_trace(trace, log, said) for trace in log.traces]
+        elif log.series and not (about == Stated() and _holds_one_of(log.run, traced)):
+            found.append(_from_series(log, about, logs))
     return found
 
 
-def _from_trace(trace: RecordedTrace, log: RunLog) -> Found:
+def _holds_one_of(run: str, traced: Iterable[str]) -> bool:
+    """Whether a run's own scheduler is traced in a run right below it."""
+    return any(str(PurePosixPath(other).parent) == run and other != run for other in traced)
+
+
+def _from_trace(trace: RecordedTrace, log: RunLog, said: Stated) -> Found:
     if trace.rows:
-        return from_trace(trace)
+        recording = from_trace(trace)
+        unused = ["what was said of this run is not used: the hook recorded it"]
+        return replace(recording, warnings=(*recording.warnings, *unused * (said != Stated())))
     why = trace.problems[0] if trace.problems else "no step of the scheduler was taken yet"
     return NotReplayed(log.run, f"the hook's trace has no usable row: {why}", _tags(log))
 
 
-def _from_series(log: RunLog, said: Stated) -> Found:
-    missing = _missing(log, said)
+def _from_series(log: RunLog, said: Stated, logs: Sequence[RunLog]) -> Found:
+    missing = _missing(log, said, logs)
     if missing or not (said.metric and said.lrs and said.config):
         return NotReplayed(log.run, missing, _tags(log))
     try:
@@ -77,7 +87,7 @@ def _from_series(log: RunLog, said: Stated) -> Found:
         return NotReplayed(log.run, str(error), _tags(log))
 
 
-def _missing(log: RunLog, said: Stated) -> str:
+def _missing(log: RunLog, said: Stated, logs: Sequence[RunLog]) -> str:
     """Say what has to be stated before a run without a trace can be replayed; "" if nothing."""
     options = [
         option
@@ -90,8 +100,12 @@ def _missing(log: RunLog, said: Stated) -> str:
     ]
     if options:
         return f"it has no trace of plateau_watch.watch; say {' '.join(options)}"
-    absent = [tag for tag in (said.metric, *(said.lrs or ())) if tag not in log.series]
-    return f"it has no tag {absent[0]!r}{_nearest(str(absent[0]), log.series)}" if absent else ""
+    absent = [tag for tag in (said.metric, *(said.lrs or ())) if tag and tag not in log.series]
+    if not absent:
+        return ""
+    elsewhere = [other.run for other in logs if absent[0] in other.series]
+    hint = f" (run {elsewhere[0]!r} has, but metric and LR must be in one run)" if elsewhere else ""
+    return f"it has no tag {absent[0]!r}{hint}{_nearest(absent[0], log.series)}"
 
 
 def _must_exist(tag: str, logs: Sequence[RunLog]) -> None:
@@ -117,6 +131,13 @@ def _nearest(name: str, names: Iterable[str]) -> str:
     listed = near + [other for other in names if other not in near]
     more = ", ..." if len(listed) > 8 else ""
     return f"; there are: {', '.join(map(repr, listed[:8]))}{more}" if listed else ""
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _tags(log: RunLog) -> dict[str, int]:

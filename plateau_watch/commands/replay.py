@@ -47,7 +47,12 @@ Examples:
 @click.option("--run", "pattern", metavar="GLOB", help="Only runs with such a name.")
 @click.option("--explain", is_flag=True, help="Say what each step decided, in words.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write to this file; - is standard output.",
+)
 @click.option("--full", is_flag=True, help="JSON: add the LRs after every step.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII characters only.")
 @click.option(
@@ -55,9 +60,12 @@ Examples:
     "directory",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Write every schedule as a run of its own below DIR, for TensorBoard.",
+    help="Write every schedule as a run of its own below DIR, for TensorBoard; what an earlier "
+    "call wrote there is replaced.",
 )
-@click.option("--check", is_flag=True, help="Exit with 1 unless every run is reproduced exactly.")
+@click.option(
+    "--check", is_flag=True, help="Exit with 1 unless every run is replayed, and exactly."
+)
 @click.pass_context
 def replay(context: click.Context, /, logdir: Path, **options: Any) -> None:  # noqa: ANN401
     """Show why every LR change in LOGDIR happened, and what other parameters would have done.
@@ -83,8 +91,12 @@ def replay(context: click.Context, /, logdir: Path, **options: Any) -> None:  # 
             explain=options["explain"],
             ascii_only=options["ascii_only"],
         )
-    if options["check"] and not all(run.parity.exact for run in report.runs):
+    if options["check"] and not _all_reproduced(report):
         context.exit(1)
+
+
+def _all_reproduced(report: Report) -> bool:
+    return not report.not_replayed and all(run.parity.exact for run in report.runs)
 
 
 def _said(options: Mapping[str, Any]) -> Stated:
@@ -105,7 +117,6 @@ def _report(
         logdir=str(logdir),
         runs=tuple(compare(item, alternatives) for item in found if isinstance(item, Recording)),
         not_replayed=tuple(item for item in found if isinstance(item, NotReplayed)),
-        asked=alternatives is not None,
         warnings=tuple(damage for log in logs for damage in log.damages),
     )
 

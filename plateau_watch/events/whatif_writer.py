@@ -95,6 +95,8 @@ def _events(report: RunReport, schedule: Schedule) -> Iterator[Event]:
     by_step = {int(step): index for index, step in enumerate(recording.steps)}
     lrs = _as_logged(report, schedule)
     for step, index in sorted(by_step.items()):
+        if index >= len(lrs):
+            continue
         values = [
             Summary.Value(tag=tag, simple_value=lr)
             for tag, lr in zip(recording.lr_tags, lrs[index], strict=False)

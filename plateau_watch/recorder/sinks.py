@@ -26,7 +26,13 @@ class ClosedWriterError(Exception):
 
 
 class Sink(Protocol):
-    """Somewhere to write events."""
+    """Somewhere to write events.
+
+    Attributes:
+        place: equal for sinks whose events would mix.
+    """
+
+    place: tuple[object, str]
 
     def write(self, values: list[Summary.Value], step: int, wall_time: float) -> None:
         """Write one event with all the values."""
@@ -42,19 +48,20 @@ def sink_for(writer: Any, prefix: str) -> Sink:  # noqa: ANN401  any writer may 
         WatchError: it is neither.
     """
     if isinstance(writer, str | os.PathLike):
-        return DirectorySink(Path(writer) / prefix)
+        return DirectorySink(Path(writer), prefix)
     if not (hasattr(writer, "file_writer") and hasattr(writer, "add_scalar")):
         raise WatchError(
             f"cannot write to a {type(writer).__module__}.{type(writer).__qualname__}: give "
             "torch.utils.tensorboard.SummaryWriter, tensorboardX.SummaryWriter, or a directory"
         )
-    return WriterSink(writer)
+    return WriterSink(writer, prefix)
 
 
 class WriterSink:
     """Writes through a SummaryWriter, in the protos of its own package."""
 
-    def __init__(self, writer: Any) -> None:  # noqa: ANN401  torch's or tensorboardX's
+    def __init__(self, writer: Any, prefix: str) -> None:  # noqa: ANN401  torch's or X's
+        self.place: tuple[object, str] = (id(writer), prefix)
         self._writer = writer
         self._event_class = _event_class(writer)
 
@@ -77,8 +84,9 @@ class WriterSink:
 class DirectorySink:
     """Writes an event file of our own, made at the first event."""
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / _file_name()
+    def __init__(self, directory: Path, prefix: str) -> None:
+        self.place: tuple[object, str] = (directory.absolute(), prefix)
+        self._path = directory / prefix / _file_name()
         self._file: EventFile | None = None
 
     def write(self, values: list[Summary.Value], step: int, wall_time: float) -> None:

@@ -65,8 +65,8 @@ def watch(
         A handle: `close()` it, or use it as a context manager, to stop. It need not be kept.
 
     Raises:
-        WatchError: no such scheduler or writer, a prefix that is no name, or the scheduler is
-            watched already.
+        WatchError: no such scheduler or writer, a prefix that is no name or is taken, or the
+            scheduler is watched already.
     """
     from torch.optim.lr_scheduler import ReduceLROnPlateau  # noqa: PLC0415  torch is optional
 
@@ -80,7 +80,13 @@ def watch(
     _check_prefix(prefix)
     if id(scheduler) in AROUND_STEP:
         raise WatchError("this scheduler is watched already: close() the first handle before")
-    return Watch(scheduler, sink_for(writer, prefix), step, prefix)
+    sink = sink_for(writer, prefix)
+    if sink.place in _PLACES:
+        raise WatchError(
+            f"another scheduler is logged there under {prefix!r} already: give this one a prefix "
+            "of its own, or close() the other's handle"
+        )
+    return Watch(scheduler, sink, step, prefix)
 
 
 class Watch:
@@ -107,6 +113,7 @@ class Watch:
         self._stepping = False
         self._closed = False
         AROUND_STEP[id(scheduler)] = self._around
+        _PLACES.add(sink.place)
         with self._harmless():
             self._attach(scheduler)
 
@@ -119,6 +126,7 @@ class Watch:
         if scheduler is not None:
             AROUND_STEP.pop(id(scheduler), None)
             scheduler.__class__ = self._plain
+        _PLACES.discard(self._sink.place)
         with self._harmless():
             self._sink.close()
 
@@ -156,11 +164,8 @@ class Watch:
         if not _writes_here():
             return
         now = Snapshot.of(scheduler)
-        self._sink.write(
-            [_config_value(self._prefix, now.record("attached"))],
-            self._axis(scheduler),
-            time.time(),
-        )
+        value = _config_value(self._prefix, now.record("attached"))
+        self._sink.write([value], now.last_epoch, time.time())
         self._written = now
         self._announced = True
 
@@ -227,9 +232,14 @@ def _config_value(prefix: str, record: ConfigRecord) -> Any:  # noqa: ANN401  a 
     return config_value(prefix, record, versions)
 
 
+_PLACES: set[tuple[object, str]] = set()
+"""Where schedulers are logged right now: two in one place could not be told apart."""
+
+
 def _forget(key: int, sink: Sink) -> None:
     """Let go of a scheduler that is gone."""
     AROUND_STEP.pop(key, None)
+    _PLACES.discard(sink.place)
     with suppress(Exception):
         sink.close()
 

@@ -65,13 +65,15 @@ def _run(run: RunReport, full: bool) -> Json:
 
 
 def _schedule(run: RunReport, schedule: Schedule, full: bool) -> Json:
-    leaves = schedule.diverges_at
+    leaves, undecided = schedule.diverges_at, schedule.undecided_from
     document: dict[str, Json] = {
         "label": schedule.label,
         "config": _config(schedule.config) if schedule.config else None,
         "reductions": [asdict(firing) for firing in schedule.firings],
         "final_lrs": schedule.final_lrs,
         "diverges_at": None if leaves is None else _place(run, leaves),
+        "undecided_from": None if undecided is None else _place(run, undecided),
+        "ambiguous": [_place(run, index) for index in schedule.ambiguous],
     }
     if full:
         document["lrs"] = schedule.lrs

@@ -58,7 +58,10 @@ def _lr(run: RunReport) -> str:
     shown = ", ".join(recording.lr_tags[:3]) + (", ..." if groups > 3 else "")
     start = ", ".join(map(number, run.real.start_lrs))
     said = f"{shown}; {groups} group{'s' * (groups > 1)}, starts at {start}"
-    return said if recording.rows else f"{said}; logged {recording.logged} the scheduler's step"
+    if recording.rows:
+        return said
+    last = ", so the last decision cannot be checked" if recording.logged == "before" else ""
+    return f"{said}; logged {recording.logged} the scheduler's step{last}"
 
 
 def _config(run: RunReport) -> str:

@@ -1,7 +1,7 @@
 """rows: the summary table of a report, one row for each schedule, for every format that has one.
 
-Cells are whole numbers and full-precision LRs as text; a reduction beyond the divergence bears an
-asterisk.
+LRs have all their digits in flat rows and six in table cells. A firing beyond the divergence bears
+an asterisk; a final LR that cannot be decided is "?", or empty in a flat row.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def table_cells(run: RunReport, most: int | None = None) -> Iterator[tuple[str, 
             schedule.label,
             _listed(_firing_steps(schedule, floored=False), most),
             _listed(_firing_steps(schedule, floored=True), most),
-            ", ".join(map(number, schedule.final_lrs)),
+            "?" if schedule.final_lrs is None else ", ".join(map(number, schedule.final_lrs)),
             _divergence(run, schedule),
         )
 
@@ -82,7 +82,7 @@ def _row(run: RunReport, schedule: Schedule) -> dict[str, str]:
         **{name: _cell(config.get(name, "")) for name in PARAMETERS},
         "reduced_at": " ".join(_firing_steps(schedule, floored=False)),
         "floored_at": " ".join(_firing_steps(schedule, floored=True)),
-        "final_lrs": _cell(schedule.final_lrs),
+        "final_lrs": _cell(schedule.final_lrs or ()),
         "diverges_at": _divergence(run, schedule),
         "checked": str(run.parity.checked),
         "mismatches": str(len(run.parity.mismatches)),

@@ -37,6 +37,7 @@ class Glyphs:
     line: str
     lowered: str = "↓"
     raised: str = "↑"
+    undecided: str = "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,11 @@ class Axis:
 def decision_lane(schedule: Schedule, axis: Axis, glyphs: GlyphSet) -> list[Cell]:
     """Draw what was decided; of steps that share a column the weightiest decision is shown."""
     cells = []
+    decided = len(schedule.decisions)
     for indices in axis.columns:
+        if indices[-1] >= decided:
+            cells.append(Cell(glyphs.real.undecided.ljust(axis.columns_a_step), "lr", True))
+            continue
         index = max(indices, key=lambda index: _weight(schedule.decisions[index]))
         decision = schedule.decisions[index]
         hypothetical = schedule.hypothetical(index)
@@ -139,29 +144,35 @@ def lr_lane(schedule: Schedule, group: int, axis: Axis, glyphs: GlyphSet) -> lis
         width = (end - begin) * axis.columns_a_step
         line = (glyphs.hypothetical if dashed[begin] else glyphs.real).line
         text = _level(lrs, begin, width, glyphs.real)
-        cells.append(Cell((text + line * width)[:width], "lr", dashed[begin]))
+        filled = " " * width if lrs[begin] is None else (text + line * width)[:width]
+        cells.append(Cell(filled, "lr", dashed[begin]))
     return cells
 
 
-def _level(lrs: Sequence[float], begin: int, width: int, glyphs: Glyphs) -> str:
+def _level(lrs: Sequence[float | None], begin: int, width: int, glyphs: Glyphs) -> str:
     """What stands where a level begins: its value, a mark where that has no room, or nothing."""
-    if begin and lrs[begin] == lrs[begin - 1]:
+    lr, before = lrs[begin], lrs[begin - 1] if begin else None
+    if lr is None or lr == before:
         return ""
-    label = f"{lrs[begin]:.3g}"
+    label = f"{lr:.3g}"
     if len(label) < width or (begin == 0 and len(label) <= width):
         return label
-    if begin == 0:
+    if before is None:
         return ""
-    return glyphs.lowered if lrs[begin] < lrs[begin - 1] else glyphs.raised
+    return glyphs.lowered if lr < before else glyphs.raised
 
 
-def _lr_before(schedule: Schedule, index: int, group: int) -> float:
-    """The LR the training had up to this step: the one its metric was made with."""
+def _lr_before(schedule: Schedule, index: int, group: int) -> float | None:
+    """The LR the training had up to this step: the one its metric was made with.
+
+    None where there is none: the group was added later, or the schedule cannot be decided here.
+    """
     if schedule.decisions:
-        lrs = schedule.decisions[index].old_lrs
+        known = index < len(schedule.decisions)
+        lrs = schedule.decisions[index].old_lrs if known else ()
     else:
         lrs = schedule.lrs[index - 1] if index else schedule.start_lrs
-    return lrs[group] if group < len(lrs) else float("nan")
+    return lrs[group] if group < len(lrs) else None
 
 
 def _weight(decision: Decision) -> tuple[int, int]:

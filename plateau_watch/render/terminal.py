@@ -104,10 +104,11 @@ class _Page:
             text.append(getattr(real, name), style=_STYLES[name])
             text.append(f" {name}  ")
         text.append(real.counts[:3], style=_STYLES["bad"])
-        text.append(" bad steps in a row\n  ")
+        text.append(" bad steps in a row (+ for more than 9)\n  ")
         text.append(
             f"{beyond.improved}{beyond.counts[0]}{beyond.reduced}{beyond.line * 3} and * "
-            "hypothetical: the LR already differs, so would the metric"
+            "hypothetical: the LR already differs, so would the metric; "
+            f"{real.undecided} cannot be decided"
         )
         return text
 
@@ -142,7 +143,8 @@ class _Page:
         margin = self._margin(run, shown)
         axis = Axis([int(step) for step in run.recording.steps], self.width - margin - 1)
         if axis.steps_a_column > 1:
-            yield Text(f"  each column holds {axis.steps_a_column} steps", style="dim")
+            said = f"  each column holds {axis.steps_a_column} steps and shows the weightiest"
+            yield Text(said, style="dim")
         yield Text(f"  {'step':<{margin - 2}}{axis.ticks()}", style="dim", overflow="crop")
         for schedule in shown:
             yield from self._lane(schedule, run.recording.lr_tags, axis, margin)
@@ -167,7 +169,8 @@ class _Page:
             label = ""
         several = len(lr_tags) > 1
         for group, tag in enumerate(lr_tags[:GROUPS]):
-            name = f"    LR {tag.rpartition('/')[2]}"[: margin - 1] if several else label
+            group_name = f"{'  ' if margin == SHORT_MARGIN else '    LR '}{tag.rpartition('/')[2]}"
+            name = group_name[: margin - 1] if several else label
             yield _line(_printable(name), margin, lr_lane(schedule, group, axis, self.glyphs))
 
     def _table(self, run: RunReport) -> RenderableType:
