@@ -64,22 +64,41 @@ def preimage(value: float, precision: Precision) -> tuple[float, float]:
     """
     if precision in ("float64", "int") or not math.isfinite(value):
         return value, value
-    below, above = _neighbours(value, precision)
-    low = value if not math.isfinite(below) else below + (value - below) / 2
-    high = value if not math.isfinite(above) else value + (above - value) / 2
-    return low, high
+    low, high = _middles(value, precision)
+    if precision == "float32":
+        return low, high
+    # By way of float32: from the lowest to the highest float32 that is stored as this value.
+    lowest, highest = np.float32(low), np.float32(high)
+    if stored(low, precision) != value:
+        lowest = np.nextafter(lowest, np.float32(np.inf))
+    if stored(high, precision) != value:
+        highest = np.nextafter(highest, np.float32(-np.inf))
+    return _middles(float(lowest), "float32")[0], _middles(float(highest), "float32")[1]
 
 
-def _neighbours(value: float, precision: Precision) -> tuple[float, float]:
+def _middles(value: float, precision: Precision) -> tuple[float, float]:
+    """Return the middles between a value and its neighbours.
+
+    Past the largest value the spacing goes on: up to there it is rounded to, beyond is infinite.
+    """
+    below, above = -_next_above(-value, precision), _next_above(value, precision)
+    if math.isinf(above):
+        above = value + (value - below)
+    if math.isinf(below):
+        below = value - (above - value)
+    return below + (value - below) / 2, value + (above - value) / 2
+
+
+def _next_above(value: float, precision: Precision) -> float:
     if precision == "bfloat16":
-        magnitude = max(abs(value), 2.0**-126)
-        spacing = 2.0 ** (math.floor(math.log2(magnitude)) - 7)
-        return value - spacing, value + spacing
+        bits = int(np.float32(value).view(np.uint32)) >> 16
+        if bits == 0x8000:
+            bits = 0
+        bits += -1 if bits & 0x8000 else 1
+        return float(np.uint32(bits << 16).view(np.float32))
     kind = np.float16 if precision == "float16" else np.float32
     with np.errstate(over="ignore", under="ignore"):
-        below = float(np.nextafter(kind(value), kind(-np.inf)))
-        above = float(np.nextafter(kind(value), kind(np.inf)))
-    return below, above
+        return float(np.nextafter(kind(value), kind(np.inf)))
 
 
 def _bfloat16(single: np.float32) -> np.float32:

@@ -89,9 +89,14 @@ def alive(steps: ArrayLike, restarts: Sequence[Restart] = ()) -> NDArray[np.intp
         restarts: positions (0..n, not decreasing) with the step each one starts again from.
     """
     column = np.asarray(steps, dtype=np.int64)
-    kept = np.ones(len(column), dtype=np.bool_)
-    for position, step in restarts:
-        kept[:position] &= column[:position] < step
+    if not restarts:
+        return np.arange(len(column))
+    positions, starts = np.array(restarts, dtype=np.int64).T
+    lowest_from = np.minimum.accumulate(starts[::-1])[::-1]
+    following = np.searchsorted(positions, np.arange(len(column)), side="right")
+    before_one = following < len(positions)
+    kept = ~before_one
+    kept[before_one] = column[before_one] < lowest_from[following[before_one]]
     return np.flatnonzero(kept)
 
 

@@ -35,9 +35,14 @@ def discover(logdir: Path) -> tuple[RunFiles, ...]:
     Raises:
         NothingToReadError: there is no such path, or no event file below it.
     """
-    if not logdir.exists():
-        raise NothingToReadError(f"there is no {str(logdir)!r}{_nearest(logdir)}")
-    if not logdir.is_dir():
+    try:
+        is_directory = stat.S_ISDIR(logdir.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NothingToReadError(f"there is no {str(logdir)!r}{_nearest(logdir)}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise NothingToReadError(f"cannot read {str(logdir)!r}: {reason}") from None
+    if not is_directory:
         return _single(logdir)
     runs = [run for directory in _directories(logdir) if (run := _run(logdir, directory))]
     if not runs:

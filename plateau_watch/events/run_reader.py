@@ -121,6 +121,13 @@ def _skipped(path: Path, gap: Gap) -> str:
     return f"skipped {gap.length:,} bytes at offset {gap.offset:,} of {path} ({gap.reason})"
 
 
+def _restart(restarts: list[Restart], position: int, step: int) -> None:
+    """Add a restart; of several at one position only the lowest step matters."""
+    if restarts and restarts[-1][0] == position:
+        step = min(step, restarts.pop()[1])
+    restarts.append((position, step))
+
+
 @dataclass(slots=True)
 class _Points:
     """The points of one tag in the order written."""
@@ -203,9 +210,9 @@ class _Collected:
     def take(self, event: Event) -> None:
         if event.restart:
             for points in self.scalars.values():
-                points.restarts.append((len(points.steps), event.step))
+                _restart(points.restarts, len(points.steps), event.step)
             for rows in self.traces.values():
-                rows.restarts.append((len(rows.rows), event.step))
+                _restart(rows.restarts, len(rows.rows), event.step)
         for value in event.values:
             if value.metadata is not None:
                 self.plugins[value.tag], _ = plugin_of(value.metadata)
