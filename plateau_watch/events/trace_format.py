@@ -150,7 +150,7 @@ def parse_config(document: str) -> ConfigRecord:
         BadTraceError: it is no such document, of a newer schema, or its values mean nothing.
     """
     try:
-        return _record(_from_json(json.loads(document)))
+        return _record(json.loads(document))
     except ConfigError as error:
         raise BadTraceError(f"recorded configuration: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -162,16 +162,16 @@ def parse_config(document: str) -> ConfigRecord:
 def _record(content: dict[str, Any]) -> ConfigRecord:
     if content["schema"] != CONFIG_SCHEMA:
         raise BadTraceError(f"its schema is {content['schema']!r}, not {CONFIG_SCHEMA!r}")
-    state = content["state"]
+    state = _from_json(content["state"])
     record = ConfigRecord(
-        config=PlateauConfig(**content["config"]),
+        config=PlateauConfig(**_from_json(content["config"])),
         counters=Counters(
             best=_is_a(float, state["best"]),
             num_bad_epochs=_is_a(int, state["num_bad_epochs"]),
             cooldown_counter=_is_a(float, state["cooldown_counter"]),
         ),
         last_epoch=_is_a(int, state["last_epoch"]),
-        lrs=tuple(_is_a(float, lr) for lr in content["lrs"]),
+        lrs=tuple(_is_a(float, lr) for lr in _from_json(content["lrs"])),
         lr_dtypes=tuple(content["lr_dtypes"]),
         groups=tuple(_is_a(str, group) for group in content["groups"]),
         reason=content["reason"],

@@ -2,8 +2,9 @@
 
 Each run carries the log's own LR tags, so that TensorBoard draws all of them in one chart; an LR
 means what it means in the log (before or after the step). A file begins with a SessionLog.START,
-which voids what an earlier writing left in a TensorBoard that is running. Files appear whole, and
-only files that bear our mark are ever removed.
+which voids what an earlier writing left in a TensorBoard that is running (its Python loader,
+`--load_fast=false`, stays at a file that was removed and has to be started anew). Files appear
+whole, and only files that bear our mark are ever removed.
 """
 
 from __future__ import annotations

@@ -20,6 +20,9 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from plateau_watch.errors import WatchError
 from plateau_watch.events.event_file import EventFile
 
+MOST_WAITED = 1.0
+"""Seconds that a step waits for a writer whose queue is full."""
+
 
 class ClosedWriterError(Exception):
     """The writer was closed while the scheduler is still watched."""
@@ -70,8 +73,7 @@ class WriterSink:
         file_writer = self._writer.file_writer
         if file_writer is None:
             raise ClosedWriterError("the SummaryWriter is closed")
-        if not _is_writing(file_writer):
-            raise ClosedWriterError("the SummaryWriter's thread has died, on an error of its own")
+        _wait_for_room(file_writer)
         event = Event(summary=Summary(value=values))
         if self._event_class is not Event:
             event = self._event_class.FromString(event.SerializeToString())
@@ -101,14 +103,23 @@ class DirectorySink:
             self._file.close()
 
 
-def _is_writing(file_writer: Any) -> bool:  # noqa: ANN401
-    """Whether tensorboardX's thread lives: with a dead one the queue fills up and `put` hangs.
+def _wait_for_room(file_writer: Any) -> None:  # noqa: ANN401
+    """Make sure that handing over an event will not hang.
 
-    Where a writer has no such thread, or keeps it elsewhere, it is taken to be writing.
+    tensorboardX's `put` waits for ever where its queue is full and the thread that empties it has
+    died, on a full disk for instance. A writer without such a thread and queue is left alone.
+
+    Raises:
+        ClosedWriterError: the thread has died, or does not get on.
     """
-    worker = getattr(getattr(file_writer, "event_writer", None), "_worker", None)
-    is_alive = getattr(worker, "is_alive", None)
-    return is_alive is None or bool(is_alive())
+    event_writer = getattr(file_writer, "event_writer", None)
+    is_alive = getattr(getattr(event_writer, "_worker", None), "is_alive", None)
+    is_full = getattr(getattr(event_writer, "_event_queue", None), "full", None)
+    deadline = time.monotonic() + MOST_WAITED
+    while is_alive is not None and (not is_alive() or (is_full is not None and is_full())):
+        if not is_alive() or time.monotonic() > deadline:
+            raise ClosedWriterError("the SummaryWriter's thread no longer writes")
+        time.sleep(0.001)
 
 
 def _event_class(writer: Any) -> Any:  # noqa: ANN401
