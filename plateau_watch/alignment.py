@@ -180,12 +180,13 @@ def _join(metric: Series, lrs: Sequence[Series]) -> _Join:
 def _refuse_unseen_changes(metric: Series, series: Series, seen: NDArray[np.float64]) -> None:
     """Refuse where the LR changes at steps that no metric point sees: the axes do not match.
 
-    One more change after the last metric point is what that point's own step may have done.
+    The first LR after the last metric point may have changed: that is what the last step did.
     """
+    following = int(np.searchsorted(series.steps, metric.steps[-1], side="right"))
     all_levels = [level for level, _ in groupby(series.values.tolist())]
     seen_levels = [level for level, _ in groupby(seen.tolist())]
-    unseen = len(all_levels) - len(seen_levels)
-    if all_levels[: len(seen_levels)] != seen_levels or unseen > 1:
+    expected = [level for level, _ in groupby([*seen.tolist(), *series.values[following:][:1]])]
+    if all_levels not in (seen_levels, expected):
         raise NotEnoughToldError(
             f"{series.tag!r} has {len(all_levels)} levels, and {metric.tag!r} sees "
             f"{len(seen_levels)} of them: they count steps differently (steps "

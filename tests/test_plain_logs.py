@@ -135,6 +135,65 @@ def test_an_lr_that_begins_after_the_metric_ends_is_refused():
         from_series(metric, [Series.of([0.1], steps=[100])], PATIENCE_1)
 
 
+@pytest.mark.parametrize("changes_at", [70, 3000, 5999])
+def test_an_lr_that_changes_where_no_metric_point_sees_it_is_refused(changes_at):
+    """An LR a batch and a metric an epoch share step numbers that mean different things."""
+    metric = Series.of(np.linspace(1, 0, 60), tag="val/loss")
+    lr = Series.of([0.1] * changes_at + [0.01] * (6000 - changes_at), tag="lr")
+    with pytest.raises(NotEnoughToldError, match="they count steps differently"):
+        from_series(metric, [lr], PATIENCE_1)
+
+
+def test_what_the_last_step_did_may_be_logged_after_it():
+    metric, lrs = logged(METRIC, PATIENCE_1, (0.001,), "before")
+    lr = Series.of([*lrs[0].values, 1e-5], precision="float32")
+    assert compare(from_series(metric, [lr], PATIENCE_1)).parity.exact
+
+
+def test_a_starting_lr_of_many_digits_is_found_within_its_rounding():
+    metric, lrs = logged(METRIC, PATIENCE_1, (1e-3 * 8**0.5,), "after")
+    recording = from_series(metric, lrs, PATIENCE_1)
+    assert compare(recording).parity.exact
+    assert "more digits than were logged" in recording.warnings[0]
+
+
+def test_where_neither_meaning_fits_the_report_says_that_it_cannot_be_told():
+    recording = from_series(
+        *logged(METRIC, PATIENCE_1, (0.001,), "before"), PlateauConfig(patience=4)
+    )
+    assert "cannot be told whether LRs were logged before or after" in recording.warnings[0]
+
+
+def test_points_that_were_written_again_are_said():
+    metric, lrs = logged(METRIC, PATIENCE_1, (0.001,), "after")
+    mixed = Series(
+        metric.run, "val/loss", metric.steps, metric.wall_times, metric.values, "float32", 7
+    )
+    warnings = from_series(mixed, lrs, PATIENCE_1).warnings
+    assert warnings[0].startswith("7 point(s) of 'val/loss' were written again later")
+
+
+def test_a_what_if_names_the_decisions_that_rounding_could_have_flipped():
+    metric, lrs = logged([0.1, 0.1, 0.1, 0.1], PlateauConfig(), (0.1,), "after")
+    report = compare(from_series(metric, lrs, PlateauConfig()), [{"threshold": 0.0}])
+    assert report.parity.ambiguous == ()
+    assert report.schedules[1].ambiguous == (1, 2, 3)
+    assert "could have flipped" in report.warnings[-1]
+
+
+def test_an_alternative_that_a_run_cannot_have_is_left_out_and_said():
+    recording = from_series(*logged(METRIC, PATIENCE_1, (0.1,), "after"), PATIENCE_1)
+    report = compare(recording, [{"min_lr": (0.1, 0.2)}])
+    assert [schedule.label for schedule in report.schedules] == ["real"]
+    assert report.warnings[-1].startswith("min_lr=0.1:0.2 is left out: min_lr has 2 values for 1")
+
+
+def test_alternatives_that_change_nothing_are_said():
+    recording = from_series(*logged(METRIC, PATIENCE_1, (0.1,), "after"), PATIENCE_1)
+    report = compare(recording, [{"patience": 1}])
+    assert "every alternative is the real configuration" in report.warnings
+
+
 def test_a_series_without_points_is_refused():
     with pytest.raises(NotEnoughToldError, match=r"'metric' of run '\.' has no points"):
         from_series(Series.of([]), [Series.of([0.1])], PATIENCE_1)

@@ -258,6 +258,32 @@ def test_output_goes_to_a_file_whole(hooked, tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_output_never_replaces_an_event_file_a_link_or_a_device(hooked, tmp_path):
+    event_file = tmp_path / "events.out.tfevents.1.host"
+    event_file.write_bytes(b"theirs")
+    result = plateau_watch("replay", hooked, "-o", event_file, code=2)
+    assert "TensorBoard would read it as an event file" in result.stderr
+    assert event_file.read_bytes() == b"theirs"
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "target.json")
+    plateau_watch("replay", hooked, "--format", "json", "-o", link)
+    assert link.is_symlink()
+    assert json.loads((tmp_path / "target.json").read_text())
+    plateau_watch("replay", hooked, "-o", "/dev/null")
+    assert not Path("/dev/null").is_file()
+
+
+@pytest.mark.parametrize("place", ["/", ".", "{directory}"])
+def test_output_to_a_directory_is_one_clear_line(hooked, tmp_path, place):
+    result = plateau_watch("replay", hooked, "-o", place.format(directory=tmp_path), code=2)
+    assert "it is a directory" in result.stderr
+
+
+def test_output_to_a_dash_is_standard_output(hooked):
+    text = plateau_watch("replay", hooked, "--format", "json", "-o", "-").stdout
+    assert json.loads(text)["runs"]
+
+
 def test_a_table_in_a_file_has_no_control_characters(hooked, tmp_path):
     target = tmp_path / "out.txt"
     plateau_watch("replay", hooked, "-o", target)
@@ -297,6 +323,55 @@ def test_a_run_name_that_is_no_text_is_data_too(tmp_path):
 def test_check_is_a_finding_where_a_run_is_not_reproduced(plain):
     plateau_watch("replay", plain, *PLAIN, "--check", code=0)
     plateau_watch("replay", plain, *PLAIN[:-1], "patience=3", "--check", code=1)
+
+
+def test_check_is_a_finding_where_a_run_is_not_replayed(tmp_path):
+    hooked_run(tmp_path / "hooked", patience=2)
+    plateau_watch("replay", tmp_path, "--check", code=0)
+    plain_run(tmp_path / "plain", patience=2)
+    plateau_watch("replay", tmp_path, "--check", code=1)
+
+
+def test_a_run_whose_trace_lies_in_a_run_below_it_is_not_missing(tmp_path):
+    scheduler = scheduler_for(patience=2)
+    with SummaryWriter(str(tmp_path / "run")) as writer, watch(scheduler, tmp_path / "run"):
+        for step, value in enumerate(METRIC):
+            writer.add_scalar("val/loss", value, step)
+            scheduler.step(value)
+    document = replayed(tmp_path)
+    assert [run["run"] for run in document["runs"]] == ["run/plateau"]
+    assert document["not_replayed"] == []
+
+
+def test_what_is_said_of_a_hooked_run_is_not_used_and_that_is_said(hooked):
+    (run,) = replayed(hooked, "--ran-with", "patience=7")["runs"]
+    assert run["config"]["patience"] == 2
+    assert "not used: the hook recorded it" in run["warnings"][0]
+
+
+def test_metric_and_lr_in_different_runs_are_said_to_be(tmp_path):
+    plain_run(tmp_path / "train", patience=2, metric_tag="train/loss")
+    plain_run(tmp_path / "validation", patience=2)
+    (left,) = replayed(tmp_path, *PLAIN)["not_replayed"]
+    assert "run 'validation' has, but metric and LR must be in one run" in left["reason"]
+
+
+def test_a_schedule_that_cannot_be_decided_says_so_and_shows_no_final_lr(tmp_path):
+    scheduler = scheduler_for(patience=1)
+    with SummaryWriter(str(tmp_path)) as writer, watch(scheduler, writer):
+        for value in [1.0, 1.0, 1.0, 1.0]:
+            scheduler.step(value)
+        scheduler.optimizer.param_groups[0]["lr"] = 0.5
+        scheduler.step(1.0)
+    (run,) = replayed(tmp_path, "--patience", "5", "--full")["runs"]
+    what_if = run["schedules"][1]
+    assert what_if["diverges_at"] == {"index": 2, "step": 3}
+    assert what_if["undecided_from"] == {"index": 4, "step": 5}
+    assert what_if["final_lrs"] is None
+    assert len(what_if["lrs"]) == 4
+    text = plateau_watch("replay", tmp_path, "--patience", "5").stdout
+    lane = next(line for line in text.splitlines() if line.startswith("  patience=5"))
+    assert lane.split()[1:] == list("●12³?")
 
 
 def test_a_mismatch_is_said_and_the_logged_lr_is_what_is_real(plain):
