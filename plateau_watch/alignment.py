@@ -47,11 +47,22 @@ def from_series(
             an LR that changes where no metric point sees it.
         ConfigError: a list `min_lr` that does not fit the number of LR series.
     """
+    recording = aligned(metric, lrs, config, logged or "after")
+    return _settled(recording, (logged,) if logged else ("after", "before"))
+
+
+def aligned(
+    metric: Series, lrs: Sequence[Series], config: PlateauConfig, logged: Meaning
+) -> Recording:
+    """Join logged series into a recording, without asking whether the configuration fits.
+
+    Arguments and errors as for `from_series`.
+    """
     for series in (metric, *lrs):
         if len(series) == 0:
             raise NotEnoughToldError(f"tag {series.tag!r} of run {series.run!r} has no points")
     join = _join(metric, lrs)
-    recording = Recording(
+    return Recording(
         run=metric.run,
         metric_tag=metric.tag,
         steps=metric.steps,
@@ -61,7 +72,7 @@ def from_series(
         superseded=metric.superseded,
         lr_tags=tuple(series.tag for series in lrs),
         lr_precision=coarsest([series.precision for series in lrs]),
-        logged=logged or "after",
+        logged=logged,
         lrs=join.lrs,
         config=config,
         source="given",
@@ -70,7 +81,6 @@ def from_series(
         ),
         warnings=(*_mixtures((metric, *lrs)), *join.warnings),
     )
-    return _settled(recording, (logged,) if logged else ("after", "before"))
 
 
 def _settled(recording: Recording, meanings: Sequence[Meaning]) -> Recording:

@@ -20,8 +20,8 @@ from plateau_watch.precision import Precision
 from plateau_watch.replay import Counters, OutsideChange
 from plateau_watch.scheduler import LrDtype, PlateauState
 
-Source = Literal["recorded", "given"]
-"""Where a configuration comes from: the hook's trace, or whoever asked."""
+Source = Literal["recorded", "given", "fitted"]
+"""Where a configuration comes from: the hook's trace, whoever asked, or the log itself by `fit`."""
 
 Meaning = Literal["before", "after"]
 """Whether an LR logged at a step is the one before or after the scheduler's step."""
@@ -177,7 +177,10 @@ def from_trace(trace: RecordedTrace) -> Recording:
         ),
         changes=changes,
         rows=trace.rows,
-        warnings=(*trace.problems, *_said_of(trace.rows, changes)),
+        warnings=(
+            *_shortened(list(trace.problems), "and such problems"),
+            *_said_of(trace.rows, changes),
+        ),
     )
 
 
@@ -199,8 +202,6 @@ def _missing(before: TraceRow, row: TraceRow) -> int:
     """How many rows were lost between two: the hook's count tells, or the scheduler's own."""
     if row.number > before.number:
         return row.number - before.number - 1
-    if row.before.same(before.counters):
-        return 0
     return max(row.number - 1, row.last_epoch - before.last_epoch - 1, 0)
 
 

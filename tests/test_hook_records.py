@@ -3,7 +3,9 @@
 import itertools
 import json
 import math
+import resource
 import time
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -224,6 +226,15 @@ def test_other_rules_are_recorded_as_seen_and_the_replay_says_that_it_differs(tm
     assert report.real.lrs == tuple(lrs), "real is what was written, not what the replay makes"
     assert "steps are not reproduced, the first at step 2" in report.warnings[-1]
     assert "did not follow torch's rules" in report.warnings[-1]
+
+
+def test_a_comparison_outside_a_step_is_never_taken_for_the_steps_metric(tmp_path):
+    scheduler = scheduler_with(EverySecondStep)  # compares nothing itself
+    with watch(scheduler, tmp_path):
+        for metric in METRIC:
+            scheduler._is_better(99.0, scheduler.best)  # as early stopping does
+            scheduler.step(metric)
+    assert [row.metric for row in trace_in(tmp_path).rows] == METRIC
 
 
 # Events.
@@ -636,6 +647,30 @@ def with_faults(directory, failing, metric=METRIC):
 
 
 @pytest.mark.parametrize(
+    "metric",
+    [
+        METRIC,
+        pytest.param(
+            [1.0] * len(METRIC),
+        ),
+    ],
+    ids=["other counters", "the same counters"],
+)
+def test_steps_taken_while_nobody_watched_are_said_to_be_missing(tmp_path, metric):
+    scheduler = scheduler_with(patience=0, min_lr=0.1)
+    for begin, end in ((0, 5), (8, len(metric))):
+        with watch(scheduler, tmp_path):
+            for value in metric[begin:end]:
+                scheduler.step(value)
+        for value in metric[end : end + 3]:
+            scheduler.step(value)
+    report = replayed(tmp_path)
+    assert report.parity.exact
+    assert report.recording.steps.tolist() == [*range(1, 6), *range(9, len(metric) + 1)]
+    assert report.warnings == ("3 scheduler step(s) before step 9 are missing from the trace",)
+
+
+@pytest.mark.parametrize(
     ("failing", "said"),
     [
         ({5}, ["1 scheduler step(s) before step 6 are missing from the trace"]),
@@ -660,6 +695,35 @@ def test_the_replay_says_how_many_steps_are_missing_and_is_exact_for_the_others(
     assert report.parity.exact
     lrs = lrs_after(METRIC, patience=1)
     assert report.real.lrs == tuple((lrs[step - 1],) for step in there)
+
+
+@contextmanager
+def disk_with_room_for(path, count):
+    """The kernel lets a file of this process grow by so many bytes and no more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("room", [0, 1, 50, 300])
+def test_a_row_that_does_not_fit_on_the_disk_is_not_left_half_written(tmp_path, room):
+    scheduler = scheduler_with(patience=1)
+    with all_warnings() as caught, watch(scheduler, tmp_path):
+        scheduler.step(METRIC[0])
+        (path,) = event_files(tmp_path)
+        with disk_with_room_for(path, room):
+            scheduler.step(METRIC[1])
+            scheduler.step(METRIC[2])
+        for metric in METRIC[3:]:
+            scheduler.step(metric)
+    assert len(watch_warnings(caught)) == len(caught) == 1
+    report = replayed(tmp_path)  # every byte of the file is read: nothing in it is damaged
+    assert report.recording.steps.tolist() == [1, *range(4, len(METRIC) + 1)]
+    assert report.warnings == ("2 scheduler step(s) before step 4 are missing from the trace",)
+    assert report.parity.exact
 
 
 def test_a_configuration_lost_at_attach_comes_with_the_first_row(tmp_path):

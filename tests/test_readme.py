@@ -9,7 +9,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_readme_shows_what_its_commands_print():
-    assert README.count("<!-- output of: plateau-watch") == 2
+    assert README.count("<!-- output of: plateau-watch") == 3
     subprocess.run([sys.executable, "tools/readme_outputs.py", "--check"], cwd=ROOT, check=True)
 
 

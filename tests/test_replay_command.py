@@ -393,7 +393,7 @@ def test_runs_without_a_trace_are_listed_with_what_is_missing(tmp_path):
     assert [run["run"] for run in document["runs"]] == ["hooked"]
     (left,) = document["not_replayed"]
     assert left["run"] == "plain"
-    assert "--metric TAG --lr TAG --ran-with" in left["reason"]
+    assert "say --metric TAG --lr TAG (and --ran-with" in left["reason"]
     assert left["tags"] == {"val/loss": len(METRIC), "lr": len(METRIC)}
 
 

@@ -287,12 +287,12 @@ def test_the_trace_is_no_scalar_to_tensorboard(board):
     }
 
 
-# The Python loader never leaves a file that was removed: there it takes a new TensorBoard.
-@pytest.mark.parametrize("board", ["data server"], indirect=True)
-def test_a_second_writing_replaces_the_first_in_a_tensorboard_that_is_running(top, board, tmp_path):
+def test_a_second_writing_replaces_the_first_in_a_tensorboard_that_is_running(
+    request, top, board, tmp_path
+):
     hooked_run(tmp_path / "first" / "run", patience=1)
     hooked_run(tmp_path / "second" / "run", METRIC[4:], patience=2)
-    directory = top / "rewritten"
+    directory = top / f"rewritten {request.node.callspec.params['board']}"
     real, gone, new = (
         f"{directory.name}/run/{schedule}"
         for schedule in ("real", "whatif patience=5", "whatif factor=0.5")

@@ -16,7 +16,10 @@ from plateau_watch.commands.stated import Stated, read_stated
 from plateau_watch.errors import ConfigError, NotEnoughToldError, NothingToReadError
 from plateau_watch.events.logdir import RunFiles, discover
 from plateau_watch.events.run_reader import RunLog, read_run
-from plateau_watch.recording import RecordedTrace, Recording, from_trace
+from plateau_watch.fit import Fitted, fitted
+from plateau_watch.recording import Meaning, RecordedTrace, Recording, from_trace
+from plateau_watch.render.feasible_set import in_words
+from plateau_watch.render.fit_report import FitReport
 from plateau_watch.report import NotReplayed
 
 Found = Recording | NotReplayed
@@ -58,6 +61,34 @@ def recordings(logs: Sequence[RunLog], logdir: Path, said: Stated) -> list[Found
     return found
 
 
+def fits(
+    logs: Sequence[RunLog], metric: str, lrs: Sequence[str], logged: Meaning | None
+) -> FitReport:
+    """Fit every run that has the tags.
+
+    Raises:
+        NothingToReadError: no run has a tag.
+    """
+    for tag in (metric, *lrs):
+        _must_exist(tag, logs)
+    said = Stated(metric, tuple(lrs), None, logged)
+    found = [_fitted_or_not(log, said, logs) for log in logs]
+    return FitReport(
+        tuple(item for item in found if isinstance(item, Fitted)),
+        tuple(item for item in found if isinstance(item, NotReplayed)),
+    )
+
+
+def _fitted_or_not(log: RunLog, said: Stated, logs: Sequence[RunLog]) -> Fitted | NotReplayed:
+    missing = _missing(log, said, logs)
+    if missing or not (said.metric and said.lrs):
+        return NotReplayed(log.run, missing, _tags(log))
+    try:
+        return fitted(log.series[said.metric], [log.series[tag] for tag in said.lrs], said.logged)
+    except NotEnoughToldError as error:
+        return NotReplayed(log.run, str(error), _tags(log))
+
+
 def _holds_one_of(run: str, traced: Iterable[str]) -> bool:
     """Whether a run's own scheduler is traced in a run right below it."""
     return any(str(PurePosixPath(other).parent) == run and other != run for other in traced)
@@ -73,34 +104,37 @@ def _from_trace(trace: RecordedTrace, log: RunLog, said: Stated) -> Found:
 
 
 def _from_series(log: RunLog, said: Stated, logs: Sequence[RunLog]) -> Found:
+    if said.config is None:
+        found = _fitted_or_not(log, said, logs)
+        return _with_its_set(found) if isinstance(found, Fitted) else found
     missing = _missing(log, said, logs)
-    if missing or not (said.metric and said.lrs and said.config):
+    if missing or not (said.metric and said.lrs):
         return NotReplayed(log.run, missing, _tags(log))
+    lrs = [log.series[tag] for tag in said.lrs]
     try:
-        return from_series(
-            log.series[said.metric],
-            [log.series[tag] for tag in said.lrs],
-            said.config,
-            said.logged,
-        )
+        return from_series(log.series[said.metric], lrs, said.config, said.logged)
     except (ConfigError, NotEnoughToldError) as error:
         return NotReplayed(log.run, str(error), _tags(log))
 
 
+def _with_its_set(found: Fitted) -> Recording:
+    """Say the set that a fitted configuration is only the simplest member of."""
+    said = [
+        "fitted: the simplest of all that reproduce this log exactly, which are",
+        *in_words(found.fit),
+    ]
+    return replace(found.recording, warnings=(*found.recording.warnings, *said))
+
+
 def _missing(log: RunLog, said: Stated, logs: Sequence[RunLog]) -> str:
     """Say what has to be stated before a run without a trace can be replayed; "" if nothing."""
-    options = [
-        option
-        for option, value in (
-            ("--metric TAG", said.metric),
-            ("--lr TAG", said.lrs),
-            ("--ran-with patience=10,factor=0.1,...", said.config),
+    if not (said.metric and said.lrs):
+        options = ["--metric TAG"] * (not said.metric) + ["--lr TAG"] * (not said.lrs)
+        return (
+            f"it has no trace of plateau_watch.watch; say {' '.join(options)} "
+            "(and --ran-with patience=10,factor=0.1,... if you know)"
         )
-        if value is None
-    ]
-    if options:
-        return f"it has no trace of plateau_watch.watch; say {' '.join(options)}"
-    absent = [tag for tag in (said.metric, *(said.lrs or ())) if tag and tag not in log.series]
+    absent = [tag for tag in (said.metric, *said.lrs) if tag not in log.series]
     if not absent:
         return ""
     elsewhere = [other.run for other in logs if absent[0] in other.series]

@@ -2,9 +2,8 @@
 
 Each run carries the log's own LR tags, so that TensorBoard draws all of them in one chart; an LR
 means what it means in the log (before or after the step). A file begins with a SessionLog.START,
-which voids what an earlier writing left in a TensorBoard that is running (its Python loader,
-`--load_fast=false`, stays at a file that was removed and has to be started anew). Files appear
-whole, and only files that bear our mark are ever removed.
+which voids what an earlier writing left in a TensorBoard that is running. Files appear whole, and
+only files that bear our mark are ever removed.
 """
 
 from __future__ import annotations
@@ -133,11 +132,21 @@ def _refuse_users_places(run: Path, directory: Path, logdir: Path) -> None:
 
 
 def _remove_earlier(directory: Path, written: set[Path]) -> None:
+    """Remove what earlier calls wrote.
+
+    Of a run that was written again the last file before is emptied instead: TensorBoard's Python
+    loader never leaves a file that was removed.
+    """
+    runs = {path.parent for path in written}
     for path in sorted(directory.rglob(f"*tfevents*{WHATIF_MARK}")):
-        if path not in written:
-            path.unlink()
-            if not any(path.parent.iterdir()):
-                path.parent.rmdir()
+        if path in written:
+            continue
+        if path.parent in runs and path.stat().st_size:
+            os.truncate(path, 0)
+            continue
+        path.unlink()
+        if not any(path.parent.iterdir()):
+            path.parent.rmdir()
 
 
 def _segments(run: str) -> list[str]:

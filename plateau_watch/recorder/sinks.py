@@ -133,6 +133,6 @@ def _event_class(writer: Any) -> Any:  # noqa: ANN401
 def _file_name() -> str:
     seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
     return (
-        f"events.out.tfevents.{seconds:010d}.{socket.gethostname()}.{os.getpid()}"
-        f".{nanoseconds:09d}.plateau_watch"
+        f"events.out.tfevents.{seconds:010d}.{nanoseconds:09d}.{socket.gethostname()}"
+        f".{os.getpid()}.plateau_watch"
     )

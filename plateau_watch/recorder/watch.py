@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from plateau_watch.errors import WatchError
 from plateau_watch.recorder.snapshot import Snapshot, observed_kind
-from plateau_watch.recorder.watched_class import AROUND_STEP, watched_class
+from plateau_watch.recorder.watched_class import AROUND_STEP, forget, watched_class
 from plateau_watch.recording import ConfigRecord, TraceRow
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Watch:
         self._closed = True
         scheduler = self._scheduler()
         if scheduler is not None:
-            AROUND_STEP.pop(id(scheduler), None)
+            forget(id(scheduler))
             scheduler.__class__ = self._plain
         _PLACES.discard(self._sink.place)
         with self._harmless():
@@ -238,7 +238,7 @@ _PLACES: set[tuple[object, str]] = set()
 
 def _forget(key: int, sink: Sink) -> None:
     """Let go of a scheduler that is gone."""
-    AROUND_STEP.pop(key, None)
+    forget(key)
     _PLACES.discard(sink.place)
     with suppress(Exception):
         sink.close()

@@ -27,6 +27,12 @@ _COMPARED: dict[int, object] = {}
 """What an instance last held against its best, by its id: the metric, wherever its step has it."""
 
 
+def forget(key: int) -> None:
+    """Forget an instance by its id."""
+    AROUND_STEP.pop(key, None)
+    _COMPARED.pop(key, None)
+
+
 @functools.cache
 def watched_class(plain: type[Any]) -> type[Any]:
     """Return the subclass that a scheduler of this class has while it is watched."""
@@ -39,6 +45,7 @@ def watched_class(plain: type[Any]) -> type[Any]:
             if around is None:
                 return take()
             given = args[0] if args else kwargs.get("metrics")
+            _COMPARED.pop(id(self), None)
             return around(self, take, lambda: _COMPARED.pop(id(self), given))
 
         def _is_better(self, a: Any, *rest: Any, **kwargs: Any) -> Any:  # noqa: ANN401

@@ -65,7 +65,9 @@ def _lr(run: RunReport) -> str:
 
 
 def _config(run: RunReport) -> str:
-    source = {"recorded": "recorded by the hook", "given": "as given"}[run.recording.source]
+    source = {"recorded": "recorded by the hook", "given": "as given", "fitted": "fitted"}[
+        run.recording.source
+    ]
     return f"{config_in_words(run.recording.config)} ({source})"
 
 

@@ -6,7 +6,6 @@ log are data: they are never read as markup, and control characters in them are 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.box import ASCII as ASCII_BOX
@@ -19,6 +18,7 @@ from rich.text import Text
 
 from plateau_watch.decision import in_words
 from plateau_watch.render.facts import facts
+from plateau_watch.render.printable import printable
 from plateau_watch.render.rows import HEADINGS, table_cells
 from plateau_watch.render.swimlane import (
     ASCII,
@@ -71,7 +71,7 @@ def print_report(
     if report.not_replayed:
         _show(console, page.not_replayed(report.not_replayed), page)
     for warning in report.warnings:
-        _show(console, [Text(f"note: {_printable(warning)}", style="yellow")], page)
+        _show(console, [Text(f"note: {printable(warning)}", style="yellow")], page)
 
 
 def _show(console: Console, parts: Iterable[RenderableType], page: _Page) -> None:
@@ -116,15 +116,15 @@ class _Page:
         """Yield what is known of the runs that were not replayed."""
         yield self._title("not replayed")
         for run in runs:
-            yield Padding(Text(f"{_printable(run.run)}: {_printable(run.reason)}"), (0, 0, 0, 2))
-            tags = [f"{_printable(tag)} ({points})" for tag, points in run.tags.items()]
+            yield Padding(Text(f"{printable(run.run)}: {printable(run.reason)}"), (0, 0, 0, 2))
+            tags = [f"{printable(tag)} ({points})" for tag, points in run.tags.items()]
             more = [f"and {len(tags) - TAGS} more"] * (len(tags) > TAGS)
             listed = ", ".join(tags[:TAGS] + more) or "no scalars"
             yield Padding(Text(f"tags: {listed}", style="dim"), (0, 0, 0, 4))
 
     def _title(self, name: str) -> RenderableType:
         characters = "=" if self.glyphs is ASCII else "━"
-        title = Text(_printable(name), style="bold")
+        title = Text(printable(name), style="bold")
         return Rule(title, align="left", characters=characters, style="dim")
 
     def _header(self, run: RunReport) -> RenderableType:
@@ -133,9 +133,9 @@ class _Page:
         grid.add_column()
         for name, fact in facts(run):
             bad = name == "parity" and not run.parity.exact
-            grid.add_row(f"  {name}", Text(_printable(fact), style="bold red" if bad else ""))
+            grid.add_row(f"  {name}", Text(printable(fact), style="bold red" if bad else ""))
         for warning in run.warnings:
-            grid.add_row("  note", Text(_printable(warning), style="yellow"))
+            grid.add_row("  note", Text(printable(warning), style="yellow"))
         return grid
 
     def _lanes(self, run: RunReport) -> Iterator[RenderableType]:
@@ -171,7 +171,7 @@ class _Page:
         for group, tag in enumerate(lr_tags[:GROUPS]):
             group_name = f"{'  ' if margin == SHORT_MARGIN else '    LR '}{tag.rpartition('/')[2]}"
             name = group_name[: margin - 1] if several else label
-            yield _line(_printable(name), margin, lr_lane(schedule, group, axis, self.glyphs))
+            yield _line(printable(name), margin, lr_lane(schedule, group, axis, self.glyphs))
 
     def _table(self, run: RunReport) -> RenderableType:
         box = ASCII_BOX if self.glyphs is ASCII else SIMPLE_HEAD
@@ -205,10 +205,3 @@ def _decisions(run: RunReport) -> RenderableType:
             f"step {int(step)}", Text(in_words(decision, config), style=_STYLES[decision.kind])
         )
     return grid
-
-
-def _printable(text: str) -> str:
-    """Replace what a terminal would act on, and bytes of a name that are no text."""
-    return re.sub(
-        r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "?", text
-    )

@@ -1,0 +1,118 @@
+"""levels_fit: which (factor, min_lr, eps) produce these LR levels.
+
+The other part of the scheduler's inverse: not when it fired, but what firing did. Each group's LR
+goes down a ladder: every level is the one before times the factor, but for a last one that
+`min_lr` held up. Levels are known as they were stored, so parameters come as intervals that hold
+every value that could have been meant. Knows no metric and no steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
+
+from plateau_watch.precision import Precision, preimage
+from plateau_watch.rules_fit import Interval
+
+_ROUNDING = 1e-15
+"""Relative width by which computed ends are moved outwards: more than their arithmetic errs."""
+
+MOST_GROUPS = 6
+"""Param groups for which each may or may not have come to its bound; more are too many ways."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """One way in which the LRs can have come down.
+
+    Attributes:
+        factor: interval; None where no LR ever changed.
+        min_lrs: interval for each group.
+        eps: interval.
+        floored: later firings changed no LR, and so left no trace. For this eps and min_lr have
+            to meet in each group: LR - max(LR * factor, min_lr) <= eps.
+    """
+
+    factor: Interval | None
+    min_lrs: tuple[Interval, ...]
+    eps: Interval
+    floored: bool
+
+
+def ladders(levels: Sequence[Sequence[float]], precision: Precision) -> list[Ladder]:
+    """Find all ways in which LRs can have come down, the plainest first.
+
+    Args:
+        levels: for each group the LRs it had one after the other, each below the one before; the
+            first one as it was set, the others as they were logged.
+        precision: in which they were logged.
+    """
+    if all(len(group) == 1 for group in levels):
+        anything = tuple((0.0, math.inf) for _ in levels)
+        return [Ladder(None, anything, (0.0, math.inf), floored) for floored in (False, True)]
+    eps = (0.0, min(_smallest_drop(group, precision) for group in levels))
+    found: list[Ladder] = []
+    steps = max(map(len, levels))
+    ways = [list(_ways_of(group, steps, precision)) for group in levels[:MOST_GROUPS]]
+    for chosen in product(*ways):
+        factor = _common(way.factor for way in chosen)
+        if factor is None:
+            continue
+        min_lrs = tuple(way.min_lr for way in chosen)
+        found.append(Ladder(factor, min_lrs, eps, floored=True))
+        if not all(way.held for way in chosen):
+            found.append(Ladder(factor, min_lrs, eps, floored=False))
+    return sorted(found, key=lambda ladder: ladder.floored)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How one group came to its last level: times the factor, or held up by its bound."""
+
+    factor: Interval
+    min_lr: Interval
+    held: bool
+
+
+def _ways_of(group: Sequence[float], steps: int, precision: Precision) -> Iterator[_Way]:
+    """Yield the ways of a group; one that stayed while another fell was held, by bound or eps."""
+    low, high = preimage(group[-1], precision) if len(group) > 1 else (group[0], group[0])
+    if whole := _factor(group, precision):
+        yield _Way(whole, (0.0, high), held=len(group) < steps)
+    if len(group) == 1:
+        yield _Way((0.0, 1.0), (low, math.inf), held=True)
+    elif before := _factor(group[:-1], precision):
+        largest = high / _low(group, len(group) - 2, precision) * (1 + _ROUNDING)
+        if before[0] <= largest:
+            yield _Way((before[0], min(before[1], largest)), (low, high), held=True)
+
+
+def _factor(group: Sequence[float], precision: Precision) -> Interval | None:
+    """Factors with which every level is the first one times a power of them."""
+    low, high = 0.0, 1.0
+    for power, level in enumerate(group[1:], start=1):
+        level_low, level_high = preimage(level, precision)
+        low = max(low, (max(level_low, 0.0) / group[0]) ** (1 / power) * (1 - _ROUNDING))
+        high = min(high, (level_high / group[0]) ** (1 / power) * (1 + _ROUNDING))
+    return (low, high) if low <= high else None
+
+
+def _low(group: Sequence[float], position: int, precision: Precision) -> float:
+    return preimage(group[position], precision)[0] if position else group[0]
+
+
+def _smallest_drop(group: Sequence[float], precision: Precision) -> float:
+    """The largest eps that lets every drop of a group be written."""
+    return min(
+        (preimage(old, precision)[1] - preimage(new, precision)[0] for old, new in pairwise(group)),
+        default=math.inf,
+    )
+
+
+def _common(intervals: Iterable[Interval]) -> Interval | None:
+    low, high = 0.0, 1.0
+    for below, above in intervals:
+        low, high = max(low, below), min(high, above)
+    return (low, high) if low <= high else None

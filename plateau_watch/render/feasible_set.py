@@ -1,0 +1,71 @@
+"""feasible_set: a set of configurations in words, as short as it can be said exactly."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from plateau_watch.decision import number
+from plateau_watch.fit import Explanation, Fit
+from plateau_watch.levels_fit import Ladder
+from plateau_watch.rules_fit import ANY, Counts, Interval, Rules
+
+RULES_SAID = 4
+"""Sets of rules that are said one by one before the rest is counted."""
+
+
+def in_words(found: Fit) -> list[str]:
+    """Say a feasible set, one line for each part of it that is a product of ranges."""
+    lines: list[str] = []
+    for rules, ways in groupby(found.explanations, key=lambda way: way.rules):
+        lines += [f"{_ladder(way.ladder)}{', or' * more}" for way, more in _with_more(ways)]
+        lines += [f"  with {_rules(each)}" for each in rules[:RULES_SAID]]
+        rest = len(rules) - RULES_SAID
+        lines += [f"  with {rest} more such sets of rules"] * (rest > 0)
+    return lines
+
+
+def _with_more(ways: Iterable[Explanation]) -> Iterator[tuple[Explanation, bool]]:
+    listed = list(ways)
+    for position, way in enumerate(listed, start=1):
+        yield way, position < len(listed)
+
+
+def _ladder(ladder: Ladder) -> str:
+    bounds = "; ".join(f"min_lr {_range(bound)}" for bound in ladder.min_lrs)
+    factor = "any factor" if ladder.factor is None else f"factor {_range(ladder.factor)}"
+    floored = "; later firings held by min_lr or eps" if ladder.floored else ""
+    return f"{factor}; {bounds}; eps {_range(ladder.eps)}{floored}"
+
+
+def _rules(rules: Rules) -> str:
+    thresholds = " or ".join(_intervals(rules.thresholds))
+    return (
+        f"mode {rules.mode}; patience {_counts(rules.patience)}; cooldown "
+        f"{_counts(rules.cooldown)}; threshold {thresholds} ({rules.threshold_mode})"
+    )
+
+
+def _intervals(intervals: Sequence[Interval]) -> list[str]:
+    said = [_range(interval) for interval in intervals[:RULES_SAID]]
+    more = len(intervals) - RULES_SAID
+    return said + [f"{more} more intervals"] * (more > 0)
+
+
+def _counts(counts: Counts) -> str:
+    low, high = counts
+    if low == high:
+        return str(low)
+    return f"{low} or more" if high == ANY else f"{low} to {high}"
+
+
+def _range(interval: Interval) -> str:
+    """Write an interval; its ends are rounded, and equal ones are written once."""
+    low, high = (number(end) for end in interval)
+    if low == high:
+        return low
+    if math.isinf(interval[1]) or interval[1] == sys.float_info.max:
+        return f"{low} or more"
+    return f"up to {high}" if interval[0] == 0 else f"{low} to {high}"

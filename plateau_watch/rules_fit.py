@@ -1,0 +1,305 @@
+"""rules_fit: which rules fire at exactly the steps where a scheduler fired.
+
+The scheduler factorises, and so does its inverse. Here is the part that decides *when*: every
+(mode, threshold_mode, threshold, patience, cooldown) that fires at these steps and at no other.
+Thresholds come as intervals, computed and not sampled: all histories that some threshold leads to
+are followed at once, each with the thresholds that lead to it.
+
+A metric that was logged rounded may have been any value that is stored so. Where that leaves a
+comparison open both outcomes are followed, so the set always holds the true parameters, and now
+and then a little more. Knows no logs and no LRs. Fitted thresholds are 0 or more.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple, get_args
+
+from plateau_watch.config import Mode, PlateauConfig, ThresholdMode
+from plateau_watch.precision import Precision, preimage
+
+ANY = 1 << 62
+"""Upper end of a range of counts that nothing bounds."""
+
+MOST_HISTORIES = 20_000
+"""Histories followed at once; past that a metric repeats itself too much to say anything."""
+
+Interval = tuple[float, float]
+"""Lowest and highest value, both included."""
+
+Counts = tuple[int, int]
+"""Lowest and highest count, both included; the highest may be `ANY`."""
+
+_ALL_THRESHOLDS: Interval = (0.0, sys.float_info.max)
+
+
+class TooAmbiguousError(Exception):
+    """Too many histories are possible to follow them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Parameters that decide when a scheduler fires, and that these firings do not tell apart.
+
+    Every combination of their members fires alike.
+
+    Attributes:
+        mode: as torch's.
+        threshold_mode: as torch's.
+        thresholds: intervals, ascending.
+        patience: lowest and highest.
+        cooldown: lowest and highest.
+    """
+
+    mode: Mode
+    threshold_mode: ThresholdMode
+    thresholds: tuple[Interval, ...]
+    patience: Counts
+    cooldown: Counts
+
+
+class _History(NamedTuple):
+    """What a scheduler may have behind it.
+
+    `improved` is the index of the last improvement, -1 for none; `longest` the longest run of bad
+    steps that an improvement ended before the first firing; `patience` is known from the first
+    firing on, and -1 before; `cooldown` bounds that parameter.
+    """
+
+    best: float
+    improved: int
+    longest: int
+    patience: int
+    cooldown: Counts
+
+
+class _Led(NamedTuple):
+    """The thresholds that lead to a history, and the bar that is easiest to beat among theirs."""
+
+    thresholds: list[Interval]
+    easiest: float
+
+
+def rules_that_fire_at(
+    metric: Sequence[float], precision: Precision, firings: Sequence[int], known: int
+) -> list[Rules]:
+    """Find all rules under which a scheduler fires at these steps and at no other.
+
+    Args:
+        metric: what the scheduler was given, one value a step.
+        precision: in which it was logged.
+        firings: indices at which it fired, ascending.
+        known: how many steps from the first on are known to have fired or not; later ones may have
+            fired without a trace.
+
+    Raises:
+        TooAmbiguousError: too many histories are possible.
+    """
+    found: list[Rules] = []
+    for mode, threshold_mode in product(get_args(Mode), get_args(ThresholdMode)):
+        search = _Search(mode, threshold_mode, metric, precision)
+        found += search.rules(frozenset(firings), known)
+    return found
+
+
+class _Search:
+    """Follows all histories of one mode at once, one step after the other."""
+
+    def __init__(
+        self,
+        mode: Mode,
+        threshold_mode: ThresholdMode,
+        metric: Sequence[float],
+        precision: Precision,
+    ) -> None:
+        self._mode = mode
+        self._threshold_mode = threshold_mode
+        self._metric = metric
+        self._precision = precision
+
+    def rules(self, firings: frozenset[int], known: int) -> list[Rules]:
+        """Follow the histories through all known steps."""
+        worst = PlateauConfig(mode=self._mode).worst
+        start = _History(worst, -1, 0, -1, (0, ANY))
+        led = {start: self._led(worst, [_ALL_THRESHOLDS])}
+        last_firing = -1
+        for index in range(known):
+            if index in firings:
+                led = self._fire(led, index, last_firing)
+                last_firing = index
+            else:
+                self._pass(led, index, last_firing)
+            if len(led) > MOST_HISTORIES:
+                raise TooAmbiguousError
+        return self._summary(led, known)
+
+    def _fire(self, led: dict[_History, _Led], index: int, last: int) -> dict[_History, _Led]:
+        """Take a step that fired: the metric did not beat the bar, and the count was reached."""
+        after: dict[_History, list[Interval]] = {}
+        for history, (thresholds, _) in led.items():
+            _, kept = self._split(history.best, self._metric[index], thresholds)
+            fired = _fired(history, index, last)
+            if kept and fired:
+                after.setdefault(fired, []).extend(kept)
+        return {history: self._led(history.best, parts) for history, parts in after.items()}
+
+    def _pass(self, led: dict[_History, _Led], index: int, last: int) -> None:
+        """Take a step that did not fire, in place: few histories change at a step."""
+        metric = self._metric[index]
+        best_case = preimage(metric, self._precision)[0 if self._mode == "min" else 1]
+        lower = self._mode == "min"
+        changed: dict[_History, list[Interval]] = {}
+        for history, (thresholds, easiest) in list(led.items()):
+            may_beat = best_case < easiest if lower else best_case > easiest
+            limited = last >= 0 and index - max(history.improved, last) > history.patience
+            if not may_beat and not limited:
+                continue
+            del led[history]
+            beaten, kept = (
+                self._split(history.best, metric, thresholds) if may_beat else ([], thresholds)
+            )
+            if beaten:
+                changed.setdefault(_improved(history, metric, index, last), []).extend(beaten)
+            waited = _waited(history, index, last) if limited else history
+            if kept and waited:
+                changed.setdefault(waited, []).extend(kept)
+        for history, parts in changed.items():
+            already = led[history].thresholds if history in led else []
+            led[history] = self._led(history.best, [*already, *parts])
+
+    def _led(self, best: float, thresholds: list[Interval]) -> _Led:
+        merged = _merged(thresholds)
+        low, high = preimage(best, self._precision)
+        ends = [end for interval in merged for end in interval]
+        if self._mode == "min":
+            return _Led(merged, max(_known(self._bar(high, end), math.inf) for end in ends))
+        return _Led(merged, min(_known(self._bar(low, end), -math.inf) for end in ends))
+
+    def _split(
+        self, best: float, metric: float, thresholds: Iterable[Interval]
+    ) -> tuple[list[Interval], list[Interval]]:
+        """Split thresholds into those under which the metric may beat the bar, and may not."""
+        low, high = preimage(metric, self._precision)
+        best_low, best_high = preimage(best, self._precision)
+        if self._mode == "max":
+            low, high, best_low, best_high = high, low, best_high, best_low
+        beaten = (self._part(low, best_high, interval, beats=True) for interval in thresholds)
+        kept = (self._part(high, best_low, interval, beats=False) for interval in thresholds)
+        return [part for part in beaten if part], [part for part in kept if part]
+
+    def _part(
+        self, metric: float, best: float, interval: Interval, *, beats: bool
+    ) -> Interval | None:
+        """Part of an interval where the metric beats the bar (or does not).
+
+        The bar moves one way with the threshold, so that part is one interval.
+        """
+
+        def holds(threshold: float) -> bool:
+            bar = self._bar(best, threshold)
+            return (metric < bar if self._mode == "min" else metric > bar) == beats
+
+        low, high = interval
+        at_low, at_high = holds(low), holds(high)
+        if at_low and at_high:
+            return interval
+        if at_low:
+            return low, _last_where(holds, low, high)
+        return (_last_where(holds, high, low), high) if at_high else None
+
+    def _bar(self, best: float, threshold: float) -> float:
+        """As `PlateauConfig.bar`, without making a configuration for each threshold tried."""
+        if self._threshold_mode == "rel":
+            return best * (1.0 - threshold if self._mode == "min" else threshold + 1.0)
+        return best - threshold if self._mode == "min" else best + threshold
+
+    def _summary(self, led: dict[_History, _Led], known: int) -> list[Rules]:
+        """Put together what differs in nothing but its past."""
+        alike: dict[tuple[Counts, Counts], list[Interval]] = {}
+        for history, (thresholds, _) in led.items():
+            patience = (history.patience, history.patience)
+            if history.patience < 0:
+                patience = (max(history.longest, known - 1 - history.improved), ANY)
+            alike.setdefault((patience, history.cooldown), []).extend(thresholds)
+        return [
+            Rules(self._mode, self._threshold_mode, tuple(_merged(parts)), patience, cooldown)
+            for (patience, cooldown), parts in sorted(alike.items())
+        ]
+
+
+def _improved(history: _History, metric: float, index: int, last_firing: int) -> _History:
+    """An improvement ends a run of bad steps."""
+    longest = history.longest
+    if last_firing < 0:
+        longest = max(longest, index - 1 - history.improved)
+    return history._replace(best=metric, improved=index, longest=longest)
+
+
+def _fired(history: _History, index: int, last_firing: int) -> _History | None:
+    """What firing at this step says of patience and cooldown; None if it cannot have.
+
+    With a cooldown c the count is index - max(last improvement, last firing + c).
+    """
+    if last_firing < 0:
+        patience = index - history.improved - 1
+        fits = patience >= history.longest
+        return history._replace(patience=patience, longest=0) if fits else None
+    count = index - max(history.improved, last_firing)
+    exact = index - last_firing - history.patience - 1
+    if count <= history.patience:
+        return None
+    low, high = history.cooldown
+    lowest = low if count == history.patience + 1 else max(low, exact)
+    return _bounded(history, lowest, min(high, exact))
+
+
+def _waited(history: _History, index: int, last_firing: int) -> _History | None:
+    """What not firing says of the cooldown, where the count without one passes the patience."""
+    low, high = history.cooldown
+    return _bounded(history, max(low, index - last_firing - history.patience), high)
+
+
+def _bounded(history: _History, low: int, high: int) -> _History | None:
+    return history._replace(cooldown=(low, high)) if low <= high else None
+
+
+def _known(bar: float, easiest: float) -> float:
+    """A bar that is no number (an infinite best times 0) is taken for the easiest there is."""
+    return easiest if math.isnan(bar) else bar
+
+
+def _last_where(holds: Callable[[float], bool], inside: float, outside: float) -> float:
+    """The last value from `inside` towards `outside` for which something still holds."""
+    near, far = _ordinal(inside), _ordinal(outside)
+    while abs(far - near) > 1:
+        middle = (near + far) // 2
+        if holds(_from_ordinal(middle)):
+            near = middle
+        else:
+            far = middle
+    return _from_ordinal(near)
+
+
+def _ordinal(value: float) -> int:
+    """Position of a non-negative double among all of them."""
+    return int(struct.unpack("<q", struct.pack("<d", value))[0])
+
+
+def _from_ordinal(position: int) -> float:
+    return float(struct.unpack("<d", struct.pack("<q", position))[0])
+
+
+def _merged(intervals: Iterable[Interval]) -> list[Interval]:
+    """Join intervals that overlap or follow each other without a double between them."""
+    joined: list[Interval] = []
+    for low, high in sorted(intervals):
+        if joined and low <= math.nextafter(joined[-1][1], math.inf):
+            joined[-1] = (joined[-1][0], max(joined[-1][1], high))
+        else:
+            joined.append((low, high))
+    return joined

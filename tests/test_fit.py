@@ -1,0 +1,227 @@
+"""fit: the set of configurations that produce an LR from a metric, and its simplest member."""
+
+import json
+import random
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from plateau_watch.alignment import aligned
+from plateau_watch.commands import main
+from plateau_watch.comparison import compare
+from plateau_watch.config import PlateauConfig
+from plateau_watch.errors import NotEnoughToldError
+from plateau_watch.fit import fit, fitted
+from plateau_watch.replay import replay
+from plateau_watch.rules_fit import ANY, rules_that_fire_at
+from plateau_watch.scheduler import PlateauState
+from plateau_watch.series import Series
+from tests.runs import METRIC, plain_run
+
+
+def stored_as(values, precision):
+    return [float(np.float32(value)) for value in values] if precision == "float32" else values
+
+
+def logged(metric, config, lrs, metric_precision, lr_precision, meaning):
+    """What a training logs: metric and LRs as series in some precision."""
+    trace = replay(config, metric, PlateauState.initial(config, lrs))
+    columns = [
+        [
+            (decision.old_lrs if meaning == "before" else decision.new_lrs)[group]
+            for decision in trace.decisions
+        ]
+        for group in range(len(lrs))
+    ]
+    series = Series.of(stored_as(metric, metric_precision), precision=metric_precision)
+    return series, [
+        Series.of(stored_as(column, lr_precision), tag=f"lr/{group}", precision=lr_precision)
+        for group, column in enumerate(columns)
+    ]
+
+
+def falling(rng, steps, noise):
+    return [1 / (1 + 10 * step / steps) + rng.gauss(0, noise) for step in range(steps)]
+
+
+def random_run(seed):
+    """A metric, a random true configuration, and what was logged of them."""
+    rng = random.Random(seed)
+    metric = falling(rng, rng.choice([30, 60, 120]), 10 ** rng.uniform(-3, -1))
+    config = PlateauConfig(
+        mode=rng.choice(["min", "min", "max"]),
+        factor=rng.choice([0.1, 0.5, 0.3, 0.2, rng.uniform(0.05, 0.95)]),
+        patience=rng.randrange(1, 10),
+        threshold=rng.choice([1e-4, 1e-3, 0.0, rng.uniform(0, 0.03)]),
+        threshold_mode=rng.choice(["rel", "abs"]),
+        cooldown=rng.choice([0, 0, 3]),
+        min_lr=rng.choice([0.0, 1e-5, 1e-3]),
+        eps=rng.choice([1e-8, 1e-8, 1e-4]),
+    )
+    lrs = [rng.choice([0.1, 0.01, 3e-4]) for _ in range(rng.choice([1, 1, 2]))]
+    precisions = [rng.choice(["float32", "float64"]) for _ in range(2)]
+    meaning = rng.choice(["before", "after"])
+    series = logged(metric, config, lrs, *precisions, meaning)
+    return config, aligned(*series, PlateauConfig(), meaning)
+
+
+def within(value, interval):
+    return interval is None or interval[0] <= value <= interval[1]
+
+
+def holds(found, config):
+    """Whether a feasible set holds a configuration."""
+    return any(
+        within(config.factor, way.ladder.factor)
+        and within(config.eps, way.ladder.eps)
+        and all(map(within, config.min_lrs(len(way.ladder.min_lrs)), way.ladder.min_lrs))
+        and any(
+            (rules.mode, rules.threshold_mode) == (config.mode, config.threshold_mode)
+            and within(config.patience, rules.patience)
+            and within(config.cooldown, rules.cooldown)
+            and any(within(config.threshold, interval) for interval in rules.thresholds)
+            for rules in way.rules
+        )
+        for way in found.explanations
+    )
+
+
+@pytest.mark.parametrize("seed", range(500))
+def test_the_true_configuration_is_always_in_the_set(seed):
+    config, recording = random_run(seed)
+    found = fit(recording)
+    assert holds(found, config), (config, found.why_not)
+    assert found.simplest is not None
+    assert holds(found, found.simplest)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_every_member_of_a_set_of_rules_fires_alike(seed):
+    rng = random.Random(seed)
+    metric = falling(rng, 60, 10 ** rng.uniform(-3, -1))
+    true = PlateauConfig(patience=rng.randrange(1, 6), cooldown=rng.choice([0, 2]), threshold=0.003)
+
+    def firings(config):
+        start = PlateauState.initial(config, (1.0,))
+        trace = replay(config, metric, start)
+        return [index for index, decision in enumerate(trace.decisions) if decision.fired]
+
+    observed = firings(true)
+    found = rules_that_fire_at(metric, "float64", observed, len(metric))
+    assert found
+    for rules in found:
+        for threshold in {end for interval in rules.thresholds[:3] for end in interval}:
+            for patience in rules.patience[: 1 + (rules.patience[1] < ANY)]:
+                for cooldown in rules.cooldown[: 1 + (rules.cooldown[1] < ANY)]:
+                    member = PlateauConfig(
+                        mode=rules.mode,
+                        threshold_mode=rules.threshold_mode,
+                        threshold=min(threshold, sys.float_info.max),
+                        patience=patience,
+                        cooldown=cooldown,
+                    )
+                    assert firings(member) == observed, member
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_just_outside_a_threshold_interval_the_rules_no_longer_fire_so(seed):
+    rng = random.Random(seed)
+    metric = falling(rng, 80, 0.02)
+    config = PlateauConfig(patience=2, threshold=0.01)
+    start = PlateauState.initial(config, (1.0,))
+    observed = [i for i, d in enumerate(replay(config, metric, start).decisions) if d.fired]
+    rules = next(
+        rules
+        for rules in rules_that_fire_at(metric, "float64", observed, len(metric))
+        if (rules.mode, rules.threshold_mode, rules.patience) == ("min", "rel", (2, 2))
+        and any(low <= 0.01 <= high for low, high in rules.thresholds)
+    )
+    (interval,) = [(low, high) for low, high in rules.thresholds if low <= 0.01 <= high]
+    outside = config.with_changes(threshold=float(np.nextafter(interval[1], np.inf)))
+    fired = [i for i, d in enumerate(replay(outside, metric, start).decisions) if d.fired]
+    assert fired != observed
+
+
+def test_a_log_without_a_reduction_bounds_patience_from_below_and_says_no_more():
+    metric, lrs = logged(
+        [1.0, 2.0, 2.0, 0.5, 2.0], PlateauConfig(), (0.1,), *["float64"] * 2, "after"
+    )
+    with pytest.raises(NotEnoughToldError, match=r"the LR never falls.*a patience of"):
+        fitted(metric, lrs)
+
+
+def test_an_lr_that_no_plateau_explains_is_said_to_be_one():
+    metric = Series.of(np.linspace(1, 0, 40))
+    cosine = Series.of(0.05 * (1 + np.cos(np.linspace(0, 3, 40))), tag="lr")
+    with pytest.raises(NotEnoughToldError, match="no plateau configuration explains this LR"):
+        fitted(metric, [cosine])
+
+
+def test_an_lr_that_rises_is_refused():
+    metric = Series.of(np.linspace(1, 0, 10))
+    warmup = Series.of([0.1, 0.2, 0.3, *[0.3] * 7], tag="lr")
+    with pytest.raises(NotEnoughToldError, match="the LR rises at step 1"):
+        fitted(metric, [warmup], "after")
+
+
+@pytest.mark.parametrize("meaning", ["before", "after"])
+def test_the_simplest_member_reproduces_the_log(meaning):
+    series = logged(METRIC, PlateauConfig(patience=2), (0.1,), "float32", "float32", meaning)
+    found = fitted(*series, meaning)
+    assert found.recording.source == "fitted"
+    assert found.recording.config == PlateauConfig(patience=2)
+    assert compare(found.recording).parity.exact
+
+
+def plateau_watch(*arguments):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_replay_fits_what_was_not_said(tmp_path):
+    plain_run(tmp_path / "run", patience=2)
+    text = plateau_watch(
+        "replay", tmp_path, "--metric", "val/loss", "--lr", "lr", "--format", "json"
+    )
+    (run,) = json.loads(text)["runs"]
+    assert run["config"]["source"] == "fitted"
+    assert run["config"]["patience"] == 2
+    assert run["parity"]["mismatches"] == 0
+    assert any("fitted: the simplest of all that reproduce" in line for line in run["warnings"])
+
+
+def test_the_fit_command_says_the_simplest_member_and_the_set(tmp_path):
+    plain_run(tmp_path / "run", patience=2)
+    text = plateau_watch("fit", tmp_path, "--metric", "val/loss", "--lr", "lr")
+    assert "simplest  mode=min factor=0.1 patience=2 threshold=0.0001" in text
+    assert "mode min; patience 2; cooldown" in text
+    document = json.loads(
+        plateau_watch("fit", tmp_path, "--metric", "val/loss", "--lr", "lr", "--format", "json")
+    )
+    (run,) = document["runs"]
+    assert document["schema"] == "plateau-watch/fit/1"
+    assert run["simplest"]["patience"] == 2
+    assert [2, 2] in [rules["patience"] for way in run["set"] for rules in way["rules"]]
+
+
+def test_the_recorded_plain_logs_are_fitted_with_their_true_parameters(request):
+    logs = request.config.rootpath / "replay_logs"
+    text = plateau_watch(
+        "fit", logs, "--run", "plain/*", "--metric", "val/loss", "--lr", "lr", "--format", "json"
+    )
+    runs = json.loads(text)["runs"]
+    true = {"factor": 0.3, "patience": 3, "min_lr": 3e-5, "threshold": 1e-4, "cooldown": 0}
+    assert len(runs) == 2
+    for run in runs:
+        assert {name: run["simplest"][name] for name in true} == true
+
+
+def test_a_run_that_cannot_be_fitted_is_one_clear_line(tmp_path):
+    plain_run(tmp_path / "run", patience=99)
+    result = CliRunner().invoke(main, ["fit", str(tmp_path), "--metric", "val/loss", "--lr", "lr"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("plateau-watch: run 'run': the LR never falls")
+    assert result.stderr.count("\n") == 1
