@@ -99,18 +99,18 @@ class _Page:
     def legend(self) -> RenderableType:
         """Say once what the characters mean."""
         real, beyond = self.glyphs.real, self.glyphs.hypothetical
-        text = Text("  ", style="dim")
+        text = Text(style="dim")
         for name in ("improved", "cooldown", "reduced", "floored"):
             text.append(getattr(real, name), style=_STYLES[name])
             text.append(f" {name}  ")
         text.append(real.counts[:3], style=_STYLES["bad"])
-        text.append(" bad steps in a row (+ for more than 9)\n  ")
+        text.append(" bad steps in a row (+: over 9)\n")
         text.append(
             f"{beyond.improved}{beyond.counts[0]}{beyond.reduced}{beyond.line * 3} and * "
             "hypothetical: the LR already differs, so would the metric; "
             f"{real.undecided} cannot be decided"
         )
-        return text
+        return Padding(text, (0, 0, 0, 2))
 
     def not_replayed(self, runs: Iterable[NotReplayed]) -> Iterator[RenderableType]:
         """Yield what is known of the runs that were not replayed."""
