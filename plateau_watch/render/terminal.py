@@ -103,12 +103,11 @@ class _Page:
         for name in ("improved", "cooldown", "reduced", "floored"):
             text.append(getattr(real, name), style=_STYLES[name])
             text.append(f" {name}  ")
-        text.append(real.counts[:3], style=_STYLES["bad"])
-        text.append(" bad steps in a row (+: over 9)\n")
+        text.append(f"{real.counts[:3]}{real.counts[-1]}", style=_STYLES["bad"])
+        text.append(" bad steps in a row\n")
         text.append(
             f"{beyond.improved}{beyond.counts[0]}{beyond.reduced}{beyond.line * 3} and * "
-            "hypothetical: the LR already differs, so would the metric; "
-            f"{real.undecided} cannot be decided"
+            f"hypothetical: its LR already differs   {real.undecided} cannot be decided"
         )
         return Padding(text, (0, 0, 0, 2))
 
