@@ -1,8 +1,7 @@
 """fit: which configurations produce these LRs from this metric: the feasible set.
 
-Puts together its two halves: `rules_fit` (when it fired) and `levels_fit` (what firing did), and
-names the simplest member, which is proven by an exact replay before it is called one. What cannot
-be told apart stays a set. Knows no files and does not choose tags.
+Puts together its two halves: `rules_fit` (when it fired) and `levels_fit` (what firing did). What
+cannot be told apart stays a set. Knows no files and does not choose tags.
 
 It takes for granted that the scheduler stepped once for each metric point and that nothing else
 changed the LR; an LR that rises, or changes where it was not logged, is refused in words.
@@ -10,40 +9,22 @@ changed the LR; an LR that rises, or changes where it was not logged, is refused
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import get_args
 
 from plateau_watch.alignment import aligned
 from plateau_watch.config import PlateauConfig
 from plateau_watch.errors import NotEnoughToldError
-from plateau_watch.levels_fit import Ladder, ladders
-from plateau_watch.parity import lr_mismatches
+from plateau_watch.levels_fit import ladders
 from plateau_watch.recording import Meaning, Recording
-from plateau_watch.replay import replay
-from plateau_watch.rules_fit import Counts, Interval, Rules, TooAmbiguousError, rules_that_fire_at
+from plateau_watch.rules_fit import TooAmbiguousError, rules_that_fire_at
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
-
-MOST_PROVEN = 200
-"""Candidates for the simplest member that are replayed before giving up."""
-
+from plateau_watch.simplest import Explanation, simplest_member
 
 ENOUGH_REDUCTIONS = 3
 """Reductions from which on a fit says something: each but the first tests what the first set."""
-
-USUAL_THRESHOLDS = (1e-4, 0.0, 1e-3, 1e-2, 1e-5)
-"""Thresholds that people write, torch's default first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Configurations that explain the LRs in one way: a ladder, and rules that fire so."""
-
-    ladder: Ladder
-    rules: tuple[Rules, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +70,9 @@ def fit(recording: Recording) -> Fit:
     if not explanations:
         return Fit((), None, observed.reductions, _why_not(observed, recording))
     return Fit(
-        tuple(explanations), _simplest(recording, explanations, observed), observed.reductions
+        tuple(explanations),
+        simplest_member(recording, explanations, observed.levels),
+        observed.reductions,
     )
 
 
@@ -152,117 +135,6 @@ def _why_not(observed: _Observed, recording: Recording) -> str:
         f"no patience, threshold and cooldown reduce at exactly the {len(observed.reductions)} "
         "steps where the LR fell: another metric, another scheduler, or a resume"
     )
-
-
-def _simplest(
-    recording: Recording, explanations: Sequence[Explanation], observed: _Observed
-) -> PlateauConfig | None:
-    """The first member, from the simplest on, that an exact replay proves."""
-    for tried, config in enumerate(_members(explanations, observed.levels)):
-        if tried >= MOST_PROVEN:
-            return None
-        if _reproduces(recording, config):
-            return config
-    return None
-
-
-def _reproduces(recording: Recording, config: PlateauConfig) -> bool:
-    start = PlateauState.initial(config, recording.start.lrs)
-    candidate = replace(recording, config=config, start=start)
-    trace = replay(config, recording.metric, start)
-    return not list(lr_mismatches(candidate, trace, recording.logged))
-
-
-def _members(
-    explanations: Sequence[Explanation], levels: Sequence[Sequence[float]]
-) -> Iterator[PlateauConfig]:
-    """Yield members of the set, the plainest explanation and the rules nearest torch's first."""
-    for explanation in explanations:
-        ladder = explanation.ladder
-        for rules in sorted(explanation.rules, key=_strangeness):
-            for threshold, factor, held_by_bound in product(
-                list(_representatives(rules.thresholds)),
-                list(_factors(ladder, levels)),
-                (True, False),
-            ):
-                yield PlateauConfig(
-                    mode=rules.mode,
-                    factor=factor,
-                    patience=_nearest(10, rules.patience),
-                    threshold=threshold,
-                    threshold_mode=rules.threshold_mode,
-                    cooldown=_nearest(0, rules.cooldown),
-                    min_lr=_min_lr(ladder, levels) if held_by_bound else 0.0,
-                    eps=next(_decimals(ladder.eps, 1e-8)) if held_by_bound else _eps(ladder),
-                )
-
-
-def _factors(ladder: Ladder, levels: Sequence[Sequence[float]]) -> Iterator[float]:
-    """Yield simple factors, then the ratio of the first two levels and its neighbours."""
-    yield from _decimals(ladder.factor, 0.1)
-    for group in levels:
-        if len(group) > 1:
-            ratio = group[1] / group[0]
-            yield from (ratio, math.nextafter(ratio, 0), math.nextafter(ratio, 1))
-
-
-def _min_lr(ladder: Ladder, levels: Sequence[Sequence[float]]) -> float | tuple[float, ...]:
-    """A simple bound for each group: 0, or where it has come to its bound, that one."""
-    steps = max(map(len, levels))
-    bounds = []
-    for (low, high), group in zip(ladder.min_lrs, levels, strict=False):
-        held = ladder.floored or len(group) < steps
-        lowest = max(low, group[-1] - 1e-8) if held else low
-        bounds.append(next(_decimals((lowest, max(lowest, high)), 0.0)))
-    return bounds[0] if len(set(bounds)) == 1 else tuple(bounds)
-
-
-def _eps(ladder: Ladder) -> float:
-    """The largest eps there may be, where nothing else can have held an LR."""
-    return ladder.eps[1] * 0.999 if math.isfinite(ladder.eps[1]) else 1e-8
-
-
-def _strangeness(rules: Rules) -> tuple[int, int, int]:
-    """How far a set is from torch's defaults; a threshold nobody writes counts twice."""
-    usual = _holds(rules, USUAL_THRESHOLDS[:1])
-    strange = (rules.mode != "min") + (rules.threshold_mode != "rel") + (rules.cooldown[0] > 0)
-    odd = 0 if usual else 1 if _holds(rules, USUAL_THRESHOLDS) else 2
-    return strange + odd, rules.cooldown[0], rules.patience[0]
-
-
-def _holds(rules: Rules, thresholds: Iterable[float]) -> bool:
-    return any(low <= value <= high for low, high in rules.thresholds for value in thresholds)
-
-
-def _representatives(intervals: Sequence[Interval]) -> Iterator[float]:
-    """Yield the usual thresholds that are in any interval, then a simple value of each."""
-    for usual in USUAL_THRESHOLDS:
-        if any(low <= usual <= high for low, high in intervals):
-            yield usual
-    for interval in intervals:
-        yield next(_decimals(interval, USUAL_THRESHOLDS[0]))
-
-
-def _decimals(interval: Interval | None, usual: float) -> Iterator[float]:
-    """Yield values of an interval, the usual one first, then those of ever more digits."""
-    if interval is None:
-        yield usual
-        return
-    low, high = interval
-    if low <= usual <= high:
-        yield usual
-    given: set[float] = {usual}
-    middle = low if math.isinf(high) else (low + high) / 2
-    for digits in range(1, 18):
-        for value in (middle, low, high):
-            candidate = float(f"{value:.{digits}g}")
-            if low <= candidate <= high and candidate not in given:
-                given.add(candidate)
-                yield candidate
-
-
-def _nearest(usual: int, counts: Counts) -> int:
-    return min(max(usual, counts[0]), counts[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from plateau_watch.decision import number
-from plateau_watch.fit import Explanation, Fit
+from plateau_watch.fit import Fit
 from plateau_watch.levels_fit import Ladder
 from plateau_watch.rules_fit import ANY, Counts, Interval, Rules
+from plateau_watch.simplest import Explanation
 
 RULES_SAID = 4
 """Sets of rules that are said one by one before the rest is counted."""

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from plateau_watch.fit import Explanation, Fitted
+from plateau_watch.fit import Fitted
 from plateau_watch.render.facts import config_in_words
 from plateau_watch.render.feasible_set import in_words
 from plateau_watch.render.printable import printable
 from plateau_watch.report import NotReplayed
 from plateau_watch.rules_fit import ANY, Rules
+from plateau_watch.simplest import Explanation
 
 SCHEMA = "plateau-watch/fit/1"
 
