@@ -72,10 +72,15 @@ def number(value: float) -> str:
     return f"{value:.6g}"
 
 
-def apart(values: Iterable[float]) -> list[str]:
-    """Write numbers short, but with as many digits as it takes for unequal ones to differ."""
+def apart(values: Iterable[float], fewest: int = 4) -> list[str]:
+    """Write numbers short, but with as many digits as it takes for unequal ones to differ.
+
+    Args:
+        values: what is written side by side.
+        fewest: significant digits, at least.
+    """
     values = list(values)
-    for digits in range(4, 17):
+    for digits in range(fewest, 17):
         written = [f"{value:.{digits}g}" for value in values]
         if len(set(written)) == len({repr(value) for value in values}):
             return written

@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 from plateau_watch import __version__
+from plateau_watch.commands.explain import explain
 from plateau_watch.commands.fit import fit
 from plateau_watch.commands.replay import replay
 
@@ -21,9 +22,11 @@ def main() -> None:
     \b
     plateau-watch replay runs/                   why every LR change happened
     plateau-watch replay runs/ --patience 3,5    and what other parameters would have done
+    plateau-watch explain runs/ --step 37        why it changed there, or why not yet
     plateau-watch fit runs/ --metric TAG --lr TAG    which parameters a run can have had
     """  # noqa: D301  click's mark for text that must not be wrapped
 
 
 main.add_command(replay)
+main.add_command(explain)
 main.add_command(fit)

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from plateau_watch.commands.errors import one_clear_line
 from plateau_watch.commands.output import FORMATS, put
-from plateau_watch.commands.parameters import grid_choices, grid_options, parse_ran_with
-from plateau_watch.commands.reading import read_logdir, recordings
-from plateau_watch.commands.stated import Stated
-from plateau_watch.comparison import compare
-from plateau_watch.errors import NotEnoughToldError
-from plateau_watch.events.run_reader import RunLog
+from plateau_watch.commands.parameters import grid_choices, grid_options
+from plateau_watch.commands.reporting import report_on, said_options
 from plateau_watch.events.whatif_writer import write_schedules
 from plateau_watch.recording import Recording
-from plateau_watch.report import NotReplayed, Report
-from plateau_watch.whatif import Overrides, grid
+from plateau_watch.report import Report
+from plateau_watch.whatif import grid
 
 EPILOG = """\b
 Examples:
@@ -36,15 +30,7 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("logdir", type=click.Path(path_type=Path))
 @grid_options
-@click.option("--metric", metavar="TAG", help="The metric the scheduler was given, if not traced.")
-@click.option("--lr", "lrs", metavar="TAG", multiple=True, help="The LR; once for each group.")
-@click.option("--ran-with", metavar="NAME=V,...", help="The real configuration, if not traced.")
-@click.option(
-    "--lr-logged",
-    type=click.Choice(["before", "after"]),
-    help="Whether LRs are logged before or after the scheduler's step; found out if not said.",
-)
-@click.option("--run", "pattern", metavar="GLOB", help="Only runs with such a name.")
+@said_options
 @click.option("--explain", is_flag=True, help="Say what each step decided, in words.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option(
@@ -76,11 +62,7 @@ def replay(context: click.Context, /, logdir: Path, **options: Any) -> None:  # 
     """
     with one_clear_line():
         choices = grid_choices(options)
-        said = _said(options)
-        logs = read_logdir(logdir, options["pattern"], Console(stderr=True))
-        report = _report(logdir, logs, said, grid(choices) if choices else None)
-        if not report.runs:
-            raise NotEnoughToldError(_nothing(report))
+        report = report_on(logdir, options, grid(choices) if choices else None)
         if options["directory"]:
             _write_for_tensorboard(options["directory"], report, logdir)
         put(
@@ -99,28 +81,6 @@ def _all_reproduced(report: Report) -> bool:
     return not report.not_replayed and all(run.parity.exact for run in report.runs)
 
 
-def _said(options: Mapping[str, Any]) -> Stated:
-    ran_with = options["ran_with"]
-    return Stated(
-        metric=options["metric"],
-        lrs=options["lrs"] or None,
-        config=parse_ran_with(ran_with) if ran_with is not None else None,
-        logged=options["lr_logged"],
-    )
-
-
-def _report(
-    logdir: Path, logs: Sequence[RunLog], said: Stated, alternatives: Sequence[Overrides] | None
-) -> Report:
-    found = recordings(logs, logdir, said)
-    return Report(
-        logdir=str(logdir),
-        runs=tuple(compare(item, alternatives) for item in found if isinstance(item, Recording)),
-        not_replayed=tuple(item for item in found if isinstance(item, NotReplayed)),
-        warnings=tuple(damage for log in logs for damage in log.damages),
-    )
-
-
 def _write_for_tensorboard(directory: Path, report: Report, logdir: Path) -> None:
     schedulers = Counter(run.recording.run for run in report.runs)
     named = [
@@ -135,13 +95,3 @@ def _run_name(recording: Recording, *, alone: bool) -> str:
     """Name a recording; where a run has several schedulers, by their prefixes too."""
     prefix = recording.metric_tag.rpartition("/")[0]
     return recording.run if alone else f"{recording.run}/{prefix}"
-
-
-def _nothing(report: Report) -> str:
-    if not report.not_replayed:
-        return f"no scalars in the event files below {report.logdir!r}"
-    first = report.not_replayed[0]
-    tags = ", ".join(list(first.tags)[:8]) or "none"
-    others = len(report.not_replayed) - 1
-    more = f" (and {others} more such runs)" if others else ""
-    return f"run {first.run!r} cannot be replayed{more}: {first.reason}; its tags: {tags}"

@@ -1,0 +1,67 @@
+"""explain: `plateau-watch explain LOGDIR [--step N]`."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import click
+
+from plateau_watch.commands.errors import one_clear_line
+from plateau_watch.commands.output import PIPE_WIDTH
+from plateau_watch.commands.reporting import report_on, said_options
+from plateau_watch.errors import NothingToReadError
+from plateau_watch.explanation import explain_run, explain_step, index_of_step
+from plateau_watch.render.facts import parity_in_words
+from plateau_watch.render.printable import printable
+from plateau_watch.render.terminal import NARROWEST
+from plateau_watch.report import RunReport
+
+EPILOG = """\b
+Examples:
+  plateau-watch explain runs/
+  plateau-watch explain runs/ --run experiment --step 37
+"""
+
+
+@click.command(epilog=EPILOG, short_help="Why did the LR change, or why not yet?")
+@click.argument("logdir", type=click.Path(path_type=Path))
+@click.option("--step", type=int, help="The training's step to explain; all firings if not said.")
+@said_options
+def explain(logdir: Path, step: int | None, **options: Any) -> None:  # noqa: ANN401
+    """Say why the LR of each run in LOGDIR changed, or at --step why it did or did not.
+
+    Metric, bar, best and when it was reached, the bad count, the cooldown, and what it would have
+    taken; without --step every reduction and the longest waits that ended in an improvement.
+    """
+    with one_clear_line():
+        report = report_on(logdir, options, [])
+        width = max(shutil.get_terminal_size((PIPE_WIDTH, 24)).columns, NARROWEST)
+        for run in report.runs:
+            for line in _lines(run, step, alone=len(report.runs) == 1):
+                click.echo(line if len(line) <= width else _wrapped(line, width))
+
+
+def _lines(run: RunReport, step: int | None, *, alone: bool) -> list[str]:
+    try:
+        explained = (
+            explain_run(run)
+            if step is None or not run.real.decisions
+            else explain_step(run, index_of_step(run, step))
+        )
+    except NothingToReadError as error:
+        if alone:
+            raise
+        explained = [str(error)]
+    return [
+        printable(f"{run.recording.run}: {parity_in_words(run)}"),
+        *(f"  {'' if line.startswith('step ') else '  '}{printable(line)}" for line in explained),
+        "",
+    ]
+
+
+def _wrapped(line: str, width: int) -> str:
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.fill(line, width, subsequent_indent=indent)

@@ -1,0 +1,91 @@
+"""explanation: why the LR changed at a step, or why it did not yet, in sentences.
+
+Adds to a decision's own sentence what only the run knows: when the best was reached, how long the
+scheduler had waited, and what it would have taken. Knows no files and no rendering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from plateau_watch.decision import Decision, apart, in_words, number
+from plateau_watch.errors import NothingToReadError
+from plateau_watch.report import RunReport
+
+LONGEST_WAITS = 3
+"""Waits that ended in an improvement and are told, the longest first."""
+
+
+def explain_run(run: RunReport) -> list[str]:
+    """Explain every firing of the real schedule, where it stands, and its longest waits."""
+    decisions = run.real.decisions
+    if not decisions:
+        return ["no known configuration reproduces this log, so its decisions cannot be told"]
+    fired = [index for index, decision in enumerate(decisions) if decision.fired]
+    lines = [line for index in fired for line in explain_step(run, index)]
+    if not fired:
+        lines.append("the scheduler never fired")
+    at_the_end = [] if decisions[-1].fired else explain_step(run, len(decisions) - 1)
+    return lines + at_the_end + _waits(run, decisions)
+
+
+def explain_step(run: RunReport, index: int) -> list[str]:
+    """Explain the decision at an index, from 0: what it was, since when, and what was needed."""
+    decision, config = run.real.decisions[index], run.real.configs[index]
+    lines = [f"step {_step(run, index)}: {in_words(decision, config)}"]
+    best = _best_at(run.real.decisions, index)
+    if best is not None:
+        reached = f"the best, {number(decision.best)}, was reached at step {_step(run, best)}"
+        lines.append(f"{reached}, {index - best} scheduler step(s) before")
+    if decision.kind in ("bad", "reduced", "floored"):
+        lines.append(_needed(decision, config.mode))
+    if decision.kind == "bad":
+        left = config.patience - decision.num_bad_epochs + 1
+        lines.append(f"it fires after {number(left)} more bad step(s) in a row")
+    return lines
+
+
+def index_of_step(run: RunReport, step: int) -> int:
+    """Return the index of the last scheduler step taken at a training step.
+
+    Raises:
+        NothingToReadError: none was; the nearest ones are named.
+    """
+    steps = [int(each) for each in run.recording.steps]
+    if step in steps:
+        return len(steps) - 1 - steps[::-1].index(step)
+    near = sorted(sorted(set(steps), key=lambda each: abs(each - step))[:4])
+    raise NothingToReadError(
+        f"run {run.recording.run!r} has no scheduler step at {step}; the nearest are at "
+        f"{', '.join(map(str, near))}"
+    )
+
+
+def _needed(decision: Decision, mode: str) -> str:
+    bar, _ = apart((decision.bar, decision.metric), fewest=8)
+    side = "below" if mode == "min" else "above"
+    return f"a metric {side} {bar} would have been an improvement"
+
+
+def _best_at(decisions: Sequence[Decision], index: int) -> int | None:
+    """Index at which the best before a step was reached; None if it was there from the start."""
+    return next((at for at in range(index - 1, -1, -1) if decisions[at].improved), None)
+
+
+def _waits(run: RunReport, decisions: Sequence[Decision]) -> list[str]:
+    """Tell the longest runs of bad steps that an improvement ended before the scheduler fired."""
+    ended = [
+        (decisions[index - 1].num_bad_epochs, index)
+        for index in range(1, len(decisions))
+        if decisions[index].improved and decisions[index - 1].kind == "bad"
+    ]
+    longest = sorted(ended, key=lambda wait: (-wait[0], wait[1]))[:LONGEST_WAITS]
+    return [
+        f"step {_step(run, index)}: an improvement after {count} bad step(s) of the "
+        f"{number(run.real.configs[index].patience)} that are forgiven"
+        for count, index in longest
+    ]
+
+
+def _step(run: RunReport, index: int) -> int:
+    return int(run.recording.steps[index])
