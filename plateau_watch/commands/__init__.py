@@ -12,6 +12,7 @@ from plateau_watch import __version__
 from plateau_watch.commands.explain import explain
 from plateau_watch.commands.fit import fit
 from plateau_watch.commands.replay import replay
+from plateau_watch.commands.runs import runs
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -30,3 +31,4 @@ def main() -> None:
 main.add_command(replay)
 main.add_command(explain)
 main.add_command(fit)
+main.add_command(runs)

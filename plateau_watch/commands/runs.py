@@ -1,0 +1,100 @@
+"""runs: `plateau-watch runs LOGDIR`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from plateau_watch.candidates import expected_mode, lr_candidates, metric_candidates, shape_of
+from plateau_watch.commands.errors import one_clear_line
+from plateau_watch.commands.output import PIPE_WIDTH
+from plateau_watch.commands.reading import read_logdir
+from plateau_watch.events.run_reader import RunLog
+from plateau_watch.render.printable import printable
+from plateau_watch.render.terminal import NARROWEST
+
+SCHEMA = "plateau-watch/runs/1"
+
+EPILOG = """\b
+Examples:
+  plateau-watch runs runs/
+  plateau-watch runs runs/ --format json
+"""
+
+
+@click.command(epilog=EPILOG, short_help="What is in a log directory?")
+@click.argument("logdir", type=click.Path(path_type=Path))
+@click.option("--run", "pattern", metavar="GLOB", help="Only runs with such a name.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
+def runs(logdir: Path, *, pattern: str | None, form: str) -> None:
+    """List the runs in LOGDIR: files, points, steps, and the tags that look like an LR or a metric.
+
+    By names and shapes only: which of them a scheduler used is not guessed. Runs with a trace of
+    plateau_watch.watch replay as they are; for others name the tags to `replay` and `fit`.
+    """
+    with one_clear_line():
+        logs = read_logdir(logdir, pattern, Console(stderr=True))
+        if form == "json":
+            document = {"schema": SCHEMA, "runs": [_described(log) for log in logs]}
+            click.echo(json.dumps(document, indent=2, allow_nan=False))
+            return
+        width = max(shutil.get_terminal_size((PIPE_WIDTH, 24)).columns, NARROWEST)
+        for log in logs:
+            for line in _lines(_described(log), width):
+                click.echo(line)
+
+
+def _described(log: RunLog) -> dict[str, Any]:
+    steps = [step for series in log.series.values() for step in series.steps[[0, -1]].tolist()]
+    ours = tuple(f"{trace.prefix}/" for trace in log.traces)
+    theirs = {tag: series for tag, series in log.series.items() if not tag.startswith(ours)}
+    return {
+        "run": log.run,
+        "files": len(log.files),
+        "scalars": len(log.series),
+        "points": sum(map(len, log.series.values())),
+        "superseded": sum(series.superseded for series in log.series.values()),
+        "first_step": min(steps, default=None),
+        "last_step": max(steps, default=None),
+        "traces": [{"prefix": trace.prefix, "rows": len(trace.rows)} for trace in log.traces],
+        "lr": [
+            {"tags": [series.tag for series in group], "shape": shape_of(group[0])}
+            for group in lr_candidates(theirs)
+        ],
+        "metric": [
+            {"tag": series.tag, "points": len(series), "mode": expected_mode(series.tag)}
+            for series in metric_candidates(theirs)
+        ],
+        "warnings": list(log.damages),
+    }
+
+
+def _lines(run: dict[str, Any], width: int) -> Iterator[str]:
+    yield printable(run["run"])
+    superseded = f", {run['superseded']} superseded" if run["superseded"] else ""
+    steps = (
+        "" if run["first_step"] is None else f", steps {run['first_step']} to {run['last_step']}"
+    )
+    facts = [("files", f"{run['files']}; {run['points']} points{superseded}{steps}")]
+    facts += [
+        ("trace", f"{trace['prefix']}, {trace['rows']} scheduler steps") for trace in run["traces"]
+    ]
+    facts += [("LR", f"{' '.join(lr['tags'])} ({lr['shape']})") for lr in run["lr"]]
+    metrics = [
+        f"{metric['tag']} ({metric['mode']})" if metric["mode"] else metric["tag"]
+        for metric in run["metric"]
+    ]
+    facts += [("metric", ", ".join(metrics))] if metrics else []
+    facts += [("note", warning) for warning in run["warnings"]]
+    for name, fact in facts:
+        yield textwrap.fill(
+            printable(fact), width, initial_indent=f"  {name:<8}", subsequent_indent=" " * 10
+        )
+    yield ""
