@@ -154,16 +154,17 @@ class _Join:
 def _join(metric: Series, lrs: Sequence[Series]) -> _Join:
     """Find the LR of each group at each metric step.
 
-    It is the one logged at the same step; where most metric steps share none, the last one until
-    then.
+    It is the one logged at the same step; or where that finds fewer, the last one logged since the
+    metric point before. Where none was, none is made up.
     """
     positions = [_positions(metric.steps, series.steps) for series in lrs]
     found = np.all([where >= 0 for where in positions], axis=0)
+    since = [_last_since(metric.steps, series.steps) for series in lrs]
+    found_since = np.all([where >= 0 for where in since], axis=0)
     warnings = []
-    if found.sum() < len(metric) / 2:
+    if found_since.sum() > found.sum():
         shared = int(found.sum())
-        positions = [_last_until(metric.steps, series.steps) for series in lrs]
-        found = np.all([where >= 0 for where in positions], axis=0)
+        positions, found = since, found_since
         warnings.append(
             f"metric and LR share {shared or 'no'} step{'s' * (shared > 1)}: "
             "each metric point takes the LR last logged"
@@ -178,7 +179,7 @@ def _join(metric: Series, lrs: Sequence[Series]) -> _Join:
             "only those are checked"
         )
     for series, where in zip(lrs, positions, strict=True):
-        _refuse_unseen_changes(metric, series, series.values[where[found]])
+        warnings += _beyond(metric, series, series.values[where[found]])
     columns = [series.values[where] for series, where in zip(lrs, positions, strict=True)]
     rows = zip(*columns, strict=True)
     return _Join(
@@ -187,28 +188,40 @@ def _join(metric: Series, lrs: Sequence[Series]) -> _Join:
     )
 
 
-def _refuse_unseen_changes(metric: Series, series: Series, seen: NDArray[np.float64]) -> None:
-    """Refuse where the LR changes at steps that no metric point sees: the axes do not match.
+def _beyond(metric: Series, series: Series, seen: NDArray[np.float64]) -> list[str]:
+    """Say that the LR changed right after the last metric point, which nothing can check.
 
-    The first LR after the last metric point may have changed: that is what the last step did.
+    Raises:
+        NotEnoughToldError: it changes at other steps that no metric point sees: the two are
+            logged on different axes.
     """
     following = int(np.searchsorted(series.steps, metric.steps[-1], side="right"))
+    next_lr = series.values[following:][:1].tolist()
     all_levels = [level for level, _ in groupby(series.values.tolist())]
     seen_levels = [level for level, _ in groupby(seen.tolist())]
-    expected = [level for level, _ in groupby([*seen.tolist(), *series.values[following:][:1]])]
-    if all_levels not in (seen_levels, expected):
+    if all_levels == seen_levels:
+        return []
+    if all_levels != [level for level, _ in groupby([*seen.tolist(), *next_lr])]:
         raise NotEnoughToldError(
             f"{series.tag!r} has {len(all_levels)} levels, and {metric.tag!r} sees "
             f"{len(seen_levels)} of them: they count steps differently (steps "
             f"{int(series.steps[0])} to {int(series.steps[-1])} and {int(metric.steps[0])} to "
             f"{int(metric.steps[-1])}), or the LR changed before the first metric point"
         )
+    return [f"after the last metric point {series.tag!r} is {next_lr[0]:.6g}; that is not checked"]
 
 
 def _positions(wanted: NDArray[np.int64], steps: NDArray[np.int64]) -> NDArray[np.intp]:
     """Position of each wanted step among the steps; -1 where it is not there."""
     where = _last_until(wanted, steps)
     return np.where((where >= 0) & (steps[where] == wanted), where, -1)
+
+
+def _last_since(wanted: NDArray[np.int64], steps: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Position of the last step in (wanted step before, wanted step]; -1 where there is none."""
+    where = _last_until(wanted, steps)
+    first = _last_until(np.concatenate(([np.iinfo(np.int64).min], wanted[:-1])), steps)
+    return np.where(where > first, where, -1)
 
 
 def _last_until(wanted: NDArray[np.int64], steps: NDArray[np.int64]) -> NDArray[np.intp]:

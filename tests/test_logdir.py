@@ -58,7 +58,12 @@ class TestRuns:
     def test_the_event_files_of_a_run_come_in_name_order(self, logdir):
         made = [event_file(logdir, f"events.out.tfevents.{time}.host") for time in (30, 10, 200)]
         (run,) = discover(logdir)
-        assert run.files == (made[1], made[2], made[0])
+        assert run.files == (made[1], made[0], made[2])
+
+    def test_a_processs_tenth_writer_comes_after_its_ninth(self, logdir):
+        tenth, ninth = (event_file(logdir, f"events.out.tfevents.1.host.7.{n}") for n in (10, 9))
+        (run,) = discover(logdir)
+        assert run.files == (ninth, tenth)
 
     def test_runs_whose_names_are_no_utf_8_are_found(self, logdir):
         name = os.fsdecode(b"caf\xe9")

@@ -144,6 +144,23 @@ def test_an_lr_that_changes_where_no_metric_point_sees_it_is_refused(changes_at)
         from_series(metric, [lr], PATIENCE_1)
 
 
+@pytest.mark.parametrize("every", [2, 3, 7])
+def test_no_lr_is_made_up_where_none_was_logged(every):
+    config = PlateauConfig(patience=2, factor=0.5)
+    metric, lrs = logged([*METRIC, *METRIC, *METRIC], config, (0.1,), "after")
+    sparse = Series.of(lrs[0].values[::every], steps=lrs[0].steps[::every], precision="float32")
+    report = compare(from_series(metric, [sparse], config))
+    assert report.parity.checked == len(sparse)
+    assert report.parity.exact
+
+
+def test_an_lr_after_the_last_metric_point_is_said_not_to_be_checked():
+    metric, lrs = logged(METRIC, PATIENCE_1, (0.001,), "after")
+    beyond = Series.of([*lrs[0].values, 5.0], precision="float32")
+    warnings = from_series(metric, [beyond], PATIENCE_1).warnings
+    assert "after the last metric point 'metric' is 5; that is not checked" in warnings
+
+
 def test_what_the_last_step_did_may_be_logged_after_it():
     metric, lrs = logged(METRIC, PATIENCE_1, (0.001,), "before")
     lr = Series.of([*lrs[0].values, 1e-5], precision="float32")

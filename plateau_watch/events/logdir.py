@@ -8,6 +8,7 @@ Nothing is opened. Schedules that plateau-watch itself wrote are no runs.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,10 @@ WHATIF_MARK = "plateau_watch_whatif"
 
 @dataclass(frozen=True, slots=True)
 class RunFiles:
-    """A run's name and its event files, in name order: the order in which they are read."""
+    """A run's name and its event files in name order, in which they are read.
+
+    Numbers in names count as numbers: a process's 10th writer comes after its 9th.
+    """
 
     name: str
     files: tuple[Path, ...]
@@ -90,11 +94,17 @@ def _directories(top: Path) -> list[Path]:
 
 def _run(logdir: Path, directory: Path) -> RunFiles | None:
     try:
-        names = sorted(os.listdir(directory))
+        names = sorted(os.listdir(directory), key=_in_counting_order)
     except OSError:
         return None
     files = tuple(path for name in names if is_event_file(path := directory / name))
     return RunFiles(directory.relative_to(logdir).as_posix(), files) if files else None
+
+
+def _in_counting_order(name: str) -> list[str | int]:
+    """Sort a writer's 10th file behind its 9th: numbers in a name count as numbers."""
+    parts = re.split(r"([0-9]+)", name)
+    return [int(part) if position % 2 else part for position, part in enumerate(parts)]
 
 
 def _in_path_order(name: str) -> list[str]:
