@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from plateau_watch.config import PlateauConfig
 from plateau_watch.errors import NotEnoughToldError
 from plateau_watch.parity import lr_mismatches
-from plateau_watch.precision import coarsest, preimage, shortest_decimal
+from plateau_watch.precision import Precision, coarsest, preimage, shortest_decimal
 from plateau_watch.recording import Meaning, Recording
 from plateau_watch.replay import Trace, replay
 from plateau_watch.scheduler import PlateauState
@@ -114,21 +114,29 @@ def _replayed(recording: Recording) -> Trace:
 def _starts(recording: Recording) -> Iterator[Recording]:
     """Yield the recording as it is, and with a starting LR that fits all its levels, if any."""
     yield recording
-    columns = zip(*(lrs for lrs in recording.lrs if lrs is not None), strict=True)
-    starts = [_start_that_fits(column, recording) for column in columns]
-    if None not in starts:
-        lrs = tuple(lr for lr in starts if lr is not None)
+    lrs = starts_that_fit(recording, recording.config.factor)
+    if lrs:
         yield replace(recording, start=replace(recording.start, lrs=lrs))
 
 
-def _start_that_fits(logged: Sequence[float], recording: Recording) -> float | None:
-    """The middle of the starting LRs that lead to the logged levels; None if there are none."""
+def starts_that_fit(recording: Recording, factor: float) -> tuple[float, ...] | None:
+    """Return a starting LR of each group that leads to the logged levels; None if there is none.
+
+    It is the middle of those that do: within the rounding of the first logged LR, and of every
+    later level as long as they follow the factor.
+    """
+    columns = zip(*(lrs for lrs in recording.lrs if lrs is not None), strict=True)
+    starts = [_start_that_fits(column, factor, recording.lr_precision) for column in columns]
+    return None if None in starts else tuple(lr for lr in starts if lr is not None)
+
+
+def _start_that_fits(logged: Sequence[float], factor: float, precision: Precision) -> float | None:
     levels = [level for level, _ in groupby(logged)]
-    low, high = preimage(levels[0], recording.lr_precision)
+    low, high = preimage(levels[0], precision)
     scale = 1.0
     for level in levels[1:]:
-        scale *= recording.config.factor
-        level_low, level_high = preimage(level, recording.lr_precision)
+        scale *= factor
+        level_low, level_high = preimage(level, precision)
         if scale <= 0 or level_high < low * scale or level_low > high * scale:
             break
         low, high = max(low, level_low / scale), min(high, level_high / scale)

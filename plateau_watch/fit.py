@@ -9,6 +9,7 @@ changed the LR; an LR that rises, or changes where it was not logged, is refused
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
@@ -21,7 +22,12 @@ from plateau_watch.recording import Meaning, Recording
 from plateau_watch.rules_fit import TooAmbiguousError, rules_that_fire_at
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
-from plateau_watch.simplest import Explanation, simplest_member
+from plateau_watch.simplest import Explanation, Observed, Proven, simplest_member
+
+NEVER_FALLS = (
+    "the LR never falls, so no parameters can be told: more patience, an LR at its bound, or no "
+    "plateau scheduler"
+)
 
 ENOUGH_REDUCTIONS = 3
 """Reductions from which on a fit says something: each but the first tests what the first set."""
@@ -33,14 +39,14 @@ class Fit:
 
     Attributes:
         explanations: the feasible set, plainest explanation first; empty where nothing fits.
-        simplest: its simplest member: nearest to torch's defaults, in the fewest digits; None
-            where nothing fits.
+        simplest: its simplest member with its starting LRs: nearest to torch's defaults, in the
+            fewest digits; None where nothing fits or no member could be proven.
         reductions: indices of the scheduler steps that lowered the LR.
         why_not: where nothing fits, why: one line.
     """
 
     explanations: tuple[Explanation, ...]
-    simplest: PlateauConfig | None
+    simplest: Proven | None
     reductions: tuple[int, ...]
     why_not: str = ""
 
@@ -53,46 +59,31 @@ def fit(recording: Recording) -> Fit:
     observed = _observe(recording)
     if isinstance(observed, str):
         return Fit((), None, (), observed)
+    if not observed.reductions:
+        return Fit((), None, (), NEVER_FALLS)
     metric = recording.metric.tolist()
-    last = observed.reductions[-1] + 1 if observed.reductions else 0
-    explanations: list[Explanation] = []
     try:
         by_known = {
             known: rules_that_fire_at(metric, recording.precision, observed.reductions, known)
-            for known in {observed.known, last}
+            for known in {observed.known_where(floored=floored) for floored in (False, True)}
         }
     except TooAmbiguousError:
         return Fit((), None, observed.reductions, "the metric repeats itself too often to be told")
-    for ladder in ladders(observed.levels, recording.lr_precision):
-        rules = by_known[last if ladder.floored else observed.known]
-        if rules:
-            explanations.append(Explanation(ladder, tuple(rules)))
+    explanations = [
+        Explanation(ladder, tuple(rules))
+        for ladder in ladders(observed.levels, recording.lr_precision)
+        if (rules := by_known[observed.known_where(floored=ladder.floored)])
+    ]
     if not explanations:
         return Fit((), None, observed.reductions, _why_not(observed, recording))
-    return Fit(
-        tuple(explanations),
-        simplest_member(recording, explanations, observed.levels),
-        observed.reductions,
-    )
+    simplest = simplest_member(recording, explanations, observed)
+    return Fit(tuple(explanations), simplest, observed.reductions)
 
 
-@dataclass(frozen=True, slots=True)
-class _Observed:
-    """The LRs as steps of a ladder.
-
-    Attributes:
-        reductions: indices at which any LR fell.
-        known: steps from the first on of which it is known whether an LR changed.
-        levels: for each group its LRs, one after the other.
-    """
-
-    reductions: tuple[int, ...]
-    known: int
-    levels: tuple[tuple[float, ...], ...]
-
-
-def _observe(recording: Recording) -> _Observed | str:
+def _observe(recording: Recording) -> Observed | str:
     """Read reductions off the logged LRs; or say why they cannot come from a plateau alone."""
+    if recording.logged == "after" and not math.isfinite(recording.metric[0]):
+        return "the first metric is not finite: whether the first step reduced cannot be told"
     after, known = _lrs_after_each_step(recording)
     before: tuple[float, ...] | None = None
     reductions: list[int] = []
@@ -113,8 +104,7 @@ def _observe(recording: Recording) -> _Observed | str:
             for group, lr in zip(levels, lrs, strict=True):
                 group.extend([lr] * (lr != group[-1]))
         before, pending = lrs, False
-    as_set = [(start, *rest[1:]) for start, rest in zip(recording.start.lrs, levels, strict=True)]
-    return _Observed(tuple(reductions), known, tuple(as_set))
+    return Observed(tuple(reductions), known, tuple(map(tuple, levels)))
 
 
 def _lrs_after_each_step(
@@ -128,7 +118,7 @@ def _lrs_after_each_step(
     return logged, len(logged) - 1
 
 
-def _why_not(observed: _Observed, recording: Recording) -> str:
+def _why_not(observed: Observed, recording: Recording) -> str:
     if not ladders(observed.levels, recording.lr_precision):
         return "the LR levels are no powers of one factor"
     return (
@@ -145,7 +135,9 @@ class Fitted:
     fit: Fit
 
 
-def fitted(metric: Series, lrs: Sequence[Series], logged: Meaning | None = None) -> Fitted:
+def fitted(
+    metric: Series, lrs: Sequence[Series], logged: Meaning | None = None
+) -> tuple[Fitted, ...]:
     """Fit a metric and LRs that were logged apart; try both meanings of a logged LR.
 
     Args:
@@ -153,57 +145,53 @@ def fitted(metric: Series, lrs: Sequence[Series], logged: Meaning | None = None)
         lrs: the LR of each param group.
         logged: what a logged LR means; None to try both.
 
+    Returns:
+        A fit for each meaning that has one, the one nearer to torch's defaults first. Both are
+        possible; only together do they hold what the configuration may have been.
+
     Raises:
         NotEnoughToldError: nothing fits, or the LR never falls; the message says why.
     """
-    attempts = [
-        Fitted(recording, fit(recording))
-        for meaning in ((logged,) if logged else get_args(Meaning))
-        for recording in (aligned(metric, lrs, PlateauConfig(), meaning),)
+    meanings = (logged,) if logged else get_args(Meaning)
+    attempts = []
+    for meaning in meanings:
+        recording = aligned(metric, lrs, PlateauConfig(), meaning)
+        attempts.append((recording, fit(recording)))
+    explained = [
+        _fitted(recording, found, found.simplest)
+        for recording, found in attempts
+        if found.simplest is not None
     ]
-    explained = [attempt for attempt in attempts if attempt.fit.simplest and attempt.fit.reductions]
     if not explained:
-        raise NotEnoughToldError(_nothing_fits(attempts))
-    best = min(explained, key=lambda attempt: _distance(attempt.fit.simplest))
-    config = best.fit.simplest or PlateauConfig()
-    both = len(explained) > 1
+        raise NotEnoughToldError(_nothing_fits(attempts[0][1]))
+    return tuple(sorted(explained, key=_distance))
+
+
+def _fitted(recording: Recording, found: Fit, proven: Proven) -> Fitted:
+    few = len(found.reductions) < ENOUGH_REDUCTIONS
+    note = (
+        f"{len(found.reductions)} reduction(s) are little evidence: some rules fit almost any such "
+        "LR, whether a plateau scheduler made it or not"
+    )
     return Fitted(
         replace(
-            best.recording,
-            config=config,
+            recording,
+            config=proven.config,
             source="fitted",
-            start=PlateauState.initial(config, best.recording.start.lrs),
-            warnings=(
-                *best.recording.warnings,
-                *["the other meaning of a logged LR fits too, with other parameters"] * both,
-                *_little_evidence(len(best.fit.reductions)),
-            ),
+            start=PlateauState.initial(proven.config, proven.start_lrs),
+            warnings=(*recording.warnings, *[note] * few),
         ),
-        best.fit,
+        found,
     )
 
 
-def _little_evidence(reductions: int) -> list[str]:
-    if reductions >= ENOUGH_REDUCTIONS:
-        return []
-    return [
-        f"{reductions} reduction(s) are little evidence: some rules fit almost any such LR, "
-        "whether a plateau scheduler made it or not"
-    ]
-
-
-def _distance(config: PlateauConfig | None) -> int:
+def _distance(found: Fitted) -> int:
     """How many parameters differ from torch's defaults."""
-    return len((config or PlateauConfig()).differences(PlateauConfig()))
+    return len(found.recording.config.differences(PlateauConfig()))
 
 
-def _nothing_fits(attempts: Sequence[Fitted]) -> str:
-    first = attempts[0]
-    if first.fit.explanations and not first.fit.reductions:
-        patience = min(rules.patience[0] for rules in first.fit.explanations[0].rules)
-        return (
-            f"the LR never falls, so no parameters can be told: a patience of {patience} or "
-            "more, an LR at its bound, or no plateau scheduler"
-        )
-    why = first.fit.why_not or "no member of the feasible set could be proven by a replay"
+def _nothing_fits(found: Fit) -> str:
+    if found.why_not == NEVER_FALLS:
+        return NEVER_FALLS
+    why = found.why_not or "no member of the feasible set could be proven by a replay"
     return f"no plateau configuration explains this LR: {why}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import combinations, pairwise, product
 
 from plateau_watch.precision import Precision, preimage
 from plateau_watch.rules_fit import Interval
@@ -45,8 +45,8 @@ def ladders(levels: Sequence[Sequence[float]], precision: Precision) -> list[Lad
     """Find all ways in which LRs can have come down, the plainest first.
 
     Args:
-        levels: for each group the LRs it had one after the other, each below the one before; the
-            first one as it was set, the others as they were logged.
+        levels: for each group the LRs it had one after the other as they were logged, each below
+            the one before.
         precision: in which they were logged.
     """
     if all(len(group) == 1 for group in levels):
@@ -67,6 +67,16 @@ def ladders(levels: Sequence[Sequence[float]], precision: Precision) -> list[Lad
     return sorted(found, key=lambda ladder: ladder.floored)
 
 
+def factor_from(start: float, group: Sequence[float], precision: Precision) -> Interval | None:
+    """Return the factors that lead from an exactly known starting LR to a group's levels."""
+    low, high = 0.0, 1.0
+    for steps, level in enumerate(group[1:], start=1):
+        level_low, level_high = preimage(level, precision)
+        low = max(low, (max(level_low, 0.0) / start) ** (1 / steps))
+        high = min(high, (level_high / start) ** (1 / steps))
+    return (low, high) if low <= high else None
+
+
 @dataclass(frozen=True, slots=True)
 class _Way:
     """How one group came to its last level: times the factor, or held up by its bound."""
@@ -78,29 +88,28 @@ class _Way:
 
 def _ways_of(group: Sequence[float], steps: int, precision: Precision) -> Iterator[_Way]:
     """Yield the ways of a group; one that stayed while another fell was held, by bound or eps."""
-    low, high = preimage(group[-1], precision) if len(group) > 1 else (group[0], group[0])
+    low, high = preimage(group[-1], precision)
     if whole := _factor(group, precision):
         yield _Way(whole, (0.0, high), held=len(group) < steps)
     if len(group) == 1:
         yield _Way((0.0, 1.0), (low, math.inf), held=True)
     elif before := _factor(group[:-1], precision):
-        largest = high / _low(group, len(group) - 2, precision) * (1 + _ROUNDING)
+        largest = high / preimage(group[-2], precision)[0] * (1 + _ROUNDING)
         if before[0] <= largest:
             yield _Way((before[0], min(before[1], largest)), (low, high), held=True)
 
 
 def _factor(group: Sequence[float], precision: Precision) -> Interval | None:
-    """Factors with which every level is the first one times a power of them."""
+    """Factors with which every level is an earlier one times a power of them."""
+    stored_as = [preimage(level, precision) for level in group]
     low, high = 0.0, 1.0
-    for power, level in enumerate(group[1:], start=1):
-        level_low, level_high = preimage(level, precision)
-        low = max(low, (max(level_low, 0.0) / group[0]) ** (1 / power) * (1 - _ROUNDING))
-        high = min(high, (level_high / group[0]) ** (1 / power) * (1 + _ROUNDING))
+    for (i, (from_low, from_high)), (j, (to_low, to_high)) in combinations(enumerate(stored_as), 2):
+        if from_low <= 0:
+            continue
+        power = 1 / (j - i)
+        low = max(low, (max(to_low, 0.0) / from_high) ** power * (1 - _ROUNDING))
+        high = min(high, (to_high / from_low) ** power * (1 + _ROUNDING))
     return (low, high) if low <= high else None
-
-
-def _low(group: Sequence[float], position: int, precision: Precision) -> float:
-    return preimage(group[position], precision)[0] if position else group[0]
 
 
 def _smallest_drop(group: Sequence[float], precision: Precision) -> float:

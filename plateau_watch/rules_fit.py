@@ -26,8 +26,8 @@ from plateau_watch.precision import Precision, preimage
 ANY = 1 << 62
 """Upper end of a range of counts that nothing bounds."""
 
-MOST_HISTORIES = 20_000
-"""Histories followed at once; past that a metric repeats itself too much to say anything."""
+MOST_WORK = 4_000_000
+"""Histories times steps that are followed before a log is called too ambiguous: some seconds."""
 
 Interval = tuple[float, float]
 """Lowest and highest value, both included."""
@@ -120,21 +120,22 @@ class _Search:
         self._mode = mode
         self._threshold_mode = threshold_mode
         self._metric = metric
-        self._precision = precision
+        self._stored_as = [preimage(value, precision) for value in metric]
 
     def rules(self, firings: frozenset[int], known: int) -> list[Rules]:
         """Follow the histories through all known steps."""
         worst = PlateauConfig(mode=self._mode).worst
         start = _History(worst, -1, 0, -1, (0, ANY))
-        led = {start: self._led(worst, [_ALL_THRESHOLDS])}
-        last_firing = -1
+        led = {start: self._led(start, [_ALL_THRESHOLDS])}
+        last_firing, work = -1, 0
         for index in range(known):
             if index in firings:
                 led = self._fire(led, index, last_firing)
                 last_firing = index
             else:
                 self._pass(led, index, last_firing)
-            if len(led) > MOST_HISTORIES:
+            work += len(led)
+            if work > MOST_WORK:
                 raise TooAmbiguousError
         return self._summary(led, known)
 
@@ -142,16 +143,16 @@ class _Search:
         """Take a step that fired: the metric did not beat the bar, and the count was reached."""
         after: dict[_History, list[Interval]] = {}
         for history, (thresholds, _) in led.items():
-            _, kept = self._split(history.best, self._metric[index], thresholds)
+            _, kept = self._split(history, index, thresholds)
             fired = _fired(history, index, last)
             if kept and fired:
                 after.setdefault(fired, []).extend(kept)
-        return {history: self._led(history.best, parts) for history, parts in after.items()}
+        return {history: self._led(history, parts) for history, parts in after.items()}
 
     def _pass(self, led: dict[_History, _Led], index: int, last: int) -> None:
         """Take a step that did not fire, in place: few histories change at a step."""
         metric = self._metric[index]
-        best_case = preimage(metric, self._precision)[0 if self._mode == "min" else 1]
+        best_case = self._stored_as[index][0 if self._mode == "min" else 1]
         lower = self._mode == "min"
         changed: dict[_History, list[Interval]] = {}
         for history, (thresholds, easiest) in list(led.items()):
@@ -160,9 +161,7 @@ class _Search:
             if not may_beat and not limited:
                 continue
             del led[history]
-            beaten, kept = (
-                self._split(history.best, metric, thresholds) if may_beat else ([], thresholds)
-            )
+            beaten, kept = self._split(history, index, thresholds) if may_beat else ([], thresholds)
             if beaten:
                 changed.setdefault(_improved(history, metric, index, last), []).extend(beaten)
             waited = _waited(history, index, last) if limited else history
@@ -170,22 +169,28 @@ class _Search:
                 changed.setdefault(waited, []).extend(kept)
         for history, parts in changed.items():
             already = led[history].thresholds if history in led else []
-            led[history] = self._led(history.best, [*already, *parts])
+            led[history] = self._led(history, [*already, *parts])
 
-    def _led(self, best: float, thresholds: list[Interval]) -> _Led:
+    def _led(self, history: _History, thresholds: list[Interval]) -> _Led:
         merged = _merged(thresholds)
-        low, high = preimage(best, self._precision)
+        low, high = self._best_range(history)
         ends = [end for interval in merged for end in interval]
         if self._mode == "min":
             return _Led(merged, max(_known(self._bar(high, end), math.inf) for end in ends))
         return _Led(merged, min(_known(self._bar(low, end), -math.inf) for end in ends))
 
+    def _best_range(self, history: _History) -> Interval:
+        """What the best of a history may have been before it was stored."""
+        if history.improved < 0:
+            return history.best, history.best
+        return self._stored_as[history.improved]
+
     def _split(
-        self, best: float, metric: float, thresholds: Iterable[Interval]
+        self, history: _History, index: int, thresholds: Iterable[Interval]
     ) -> tuple[list[Interval], list[Interval]]:
         """Split thresholds into those under which the metric may beat the bar, and may not."""
-        low, high = preimage(metric, self._precision)
-        best_low, best_high = preimage(best, self._precision)
+        low, high = self._stored_as[index]
+        best_low, best_high = self._best_range(history)
         if self._mode == "max":
             low, high, best_low, best_high = high, low, best_high, best_low
         beaten = (self._part(low, best_high, interval, beats=True) for interval in thresholds)

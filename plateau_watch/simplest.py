@@ -10,18 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import islice
 
+from plateau_watch.alignment import starts_that_fit
 from plateau_watch.config import PlateauConfig
-from plateau_watch.levels_fit import Ladder
+from plateau_watch.levels_fit import Ladder, factor_from
 from plateau_watch.parity import lr_mismatches
 from plateau_watch.recording import Recording
 from plateau_watch.replay import replay
 from plateau_watch.rules_fit import Counts, Interval, Rules
 from plateau_watch.scheduler import PlateauState
 
-MOST_PROVEN = 200
-"""Candidates that are replayed before giving up."""
+MOST_TIMINGS, MOST_FACTORS, MOST_PROVEN = 400, 6, 400
+"""Candidates that are tried before giving up: rules with a threshold, factors of one interval, and
+whole configurations."""
 
 USUAL_THRESHOLDS = (1e-4, 0.0, 1e-3, 1e-2, 1e-5)
 """Thresholds that people write, torch's default first."""
@@ -35,64 +37,116 @@ class Explanation:
     rules: tuple[Rules, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a log shows of a scheduler's LRs.
+
+    Attributes:
+        reductions: indices at which any LR fell.
+        known: steps from the first on of which it is known whether an LR changed.
+        levels: for each group its LRs as they were logged, one after the other.
+    """
+
+    reductions: tuple[int, ...]
+    known: int
+    levels: tuple[tuple[float, ...], ...]
+
+    def known_where(self, *, floored: bool) -> int:
+        """Steps of which it is known whether the scheduler fired."""
+        if not floored:
+            return self.known
+        return self.reductions[-1] + 1 if self.reductions else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A configuration and the starting LRs with which its replay reproduces a log exactly."""
+
+    config: PlateauConfig
+    start_lrs: tuple[float, ...]
+
+
 def simplest_member(
-    recording: Recording,
-    explanations: Sequence[Explanation],
-    levels: Sequence[Sequence[float]],
-) -> PlateauConfig | None:
+    recording: Recording, explanations: Sequence[Explanation], observed: Observed
+) -> Proven | None:
     """Return the first member, from the simplest on, that an exact replay proves; None for none.
 
     Args:
         recording: the log that it has to reproduce.
         explanations: the feasible set, the plainest explanation first.
-        levels: for each param group the LRs it had, one after the other.
+        observed: what the set was made of.
     """
-    for tried, config in enumerate(_members(explanations, levels)):
-        if tried >= MOST_PROVEN:
-            return None
-        if _reproduces(recording, config):
-            return config
+    candidates = (
+        config
+        for timing, ladder in islice(_timings(explanations), MOST_TIMINGS)
+        if _fires_so(recording, timing, observed, ladder)
+        for config in _with_ladder(timing, ladder, recording, observed.levels)
+    )
+    for config in islice(candidates, MOST_PROVEN):
+        for lrs in (recording.start.lrs, starts_that_fit(recording, config.factor)):
+            if lrs is not None and _reproduces(recording, config, lrs):
+                return Proven(config, lrs)
     return None
 
 
-def _reproduces(recording: Recording, config: PlateauConfig) -> bool:
-    start = PlateauState.initial(config, recording.start.lrs)
-    candidate = replace(recording, config=config, start=start)
-    trace = replay(config, recording.metric, start)
-    return not list(lr_mismatches(candidate, trace, recording.logged))
-
-
-def _members(
-    explanations: Sequence[Explanation], levels: Sequence[Sequence[float]]
-) -> Iterator[PlateauConfig]:
-    """Yield members of the set, the plainest explanation and the rules nearest torch's first."""
+def _timings(explanations: Sequence[Explanation]) -> Iterator[tuple[PlateauConfig, Ladder]]:
+    """Yield members as far as they decide when to fire, the rules nearest to torch's first."""
     for explanation in explanations:
-        ladder = explanation.ladder
         for rules in sorted(explanation.rules, key=_strangeness):
-            for threshold, factor, held_by_bound in product(
-                list(_representatives(rules.thresholds)),
-                list(_factors(ladder, levels)),
-                (True, False),
-            ):
-                yield PlateauConfig(
-                    mode=rules.mode,
-                    factor=factor,
-                    patience=_nearest(10, rules.patience),
-                    threshold=threshold,
-                    threshold_mode=rules.threshold_mode,
-                    cooldown=_nearest(0, rules.cooldown),
-                    min_lr=_min_lr(ladder, levels) if held_by_bound else 0.0,
-                    eps=next(_decimals(ladder.eps, 1e-8)) if held_by_bound else _eps(ladder),
+            for threshold in _representatives(rules.thresholds):
+                yield (
+                    PlateauConfig(
+                        mode=rules.mode,
+                        patience=_nearest(10, rules.patience),
+                        threshold=threshold,
+                        threshold_mode=rules.threshold_mode,
+                        cooldown=_nearest(0, rules.cooldown),
+                    ),
+                    explanation.ladder,
                 )
 
 
-def _factors(ladder: Ladder, levels: Sequence[Sequence[float]]) -> Iterator[float]:
-    """Yield simple factors, then the ratio of the first two levels and its neighbours."""
-    yield from _decimals(ladder.factor, 0.1)
-    for group in levels:
+def _fires_so(
+    recording: Recording, timing: PlateauConfig, observed: Observed, ladder: Ladder
+) -> bool:
+    """Whether a replay fires at the observed steps; the LRs play no part in that."""
+    known = observed.known_where(floored=ladder.floored)
+    trace = replay(timing, recording.metric[:known], PlateauState.initial(timing, (1.0,)))
+    fired = tuple(index for index, decision in enumerate(trace.decisions) if decision.fired)
+    return fired == observed.reductions
+
+
+def _with_ladder(
+    timing: PlateauConfig, ladder: Ladder, recording: Recording, levels: Sequence[Sequence[float]]
+) -> Iterator[PlateauConfig]:
+    """Yield members with this timing: simple factors, held by their bounds or by eps."""
+    for factor in _factors(ladder, recording, levels):
+        bounds = _min_lr(ladder, levels)
+        yield timing.with_changes(
+            factor=factor, min_lr=bounds, eps=next(_decimals(ladder.eps, 1e-8))
+        )
+        yield timing.with_changes(factor=factor, eps=_eps(ladder))
+
+
+def _factors(
+    ladder: Ladder, recording: Recording, levels: Sequence[Sequence[float]]
+) -> Iterator[float]:
+    """Yield simple factors; then those from the shortest start; then the first ratio."""
+    yield from islice(_decimals(ladder.factor, 0.1), MOST_FACTORS)
+    for start, group in zip(recording.start.lrs, levels, strict=True):
+        exact = factor_from(start, group, recording.lr_precision)
+        if exact:
+            yield from islice(_decimals(exact, 0.1), MOST_FACTORS)
         if len(group) > 1:
-            ratio = group[1] / group[0]
+            ratio = group[1] / start
             yield from (ratio, math.nextafter(ratio, 0), math.nextafter(ratio, 1))
+
+
+def _reproduces(recording: Recording, config: PlateauConfig, lrs: tuple[float, ...]) -> bool:
+    start = PlateauState.initial(config, lrs)
+    candidate = replace(recording, config=config, start=start)
+    trace = replay(config, recording.metric, start)
+    return not list(lr_mismatches(candidate, trace, recording.logged))
 
 
 def _min_lr(ladder: Ladder, levels: Sequence[Sequence[float]]) -> float | tuple[float, ...]:

@@ -18,6 +18,7 @@ from plateau_watch.events.logdir import RunFiles, discover
 from plateau_watch.events.run_reader import RunLog, read_run
 from plateau_watch.fit import Fitted, fitted
 from plateau_watch.recording import Meaning, RecordedTrace, Recording, from_trace
+from plateau_watch.render.facts import config_in_words
 from plateau_watch.render.feasible_set import in_words
 from plateau_watch.render.fit_report import FitReport
 from plateau_watch.report import NotReplayed
@@ -64,7 +65,7 @@ def recordings(logs: Sequence[RunLog], logdir: Path, said: Stated) -> list[Found
 def fits(
     logs: Sequence[RunLog], metric: str, lrs: Sequence[str], logged: Meaning | None
 ) -> FitReport:
-    """Fit every run that has the tags.
+    """Fit every run that has the tags; where none has them all, say so of each.
 
     Raises:
         NothingToReadError: no run has a tag.
@@ -72,14 +73,17 @@ def fits(
     for tag in (metric, *lrs):
         _must_exist(tag, logs)
     said = Stated(metric, tuple(lrs), None, logged)
-    found = [_fitted_or_not(log, said, logs) for log in logs]
+    having = [log for log in logs if not _missing(log, said, logs)] or logs
+    found = [_fitted_or_not(log, said, logs) for log in having]
     return FitReport(
-        tuple(item for item in found if isinstance(item, Fitted)),
+        tuple(fit for item in found if not isinstance(item, NotReplayed) for fit in item),
         tuple(item for item in found if isinstance(item, NotReplayed)),
     )
 
 
-def _fitted_or_not(log: RunLog, said: Stated, logs: Sequence[RunLog]) -> Fitted | NotReplayed:
+def _fitted_or_not(
+    log: RunLog, said: Stated, logs: Sequence[RunLog]
+) -> tuple[Fitted, ...] | NotReplayed:
     missing = _missing(log, said, logs)
     if missing or not (said.metric and said.lrs):
         return NotReplayed(log.run, missing, _tags(log))
@@ -106,7 +110,7 @@ def _from_trace(trace: RecordedTrace, log: RunLog, said: Stated) -> Found:
 def _from_series(log: RunLog, said: Stated, logs: Sequence[RunLog]) -> Found:
     if said.config is None:
         found = _fitted_or_not(log, said, logs)
-        return _with_its_set(found) if isinstance(found, Fitted) else found
+        return found if isinstance(found, NotReplayed) else _with_its_set(found)
     missing = _missing(log, said, logs)
     if missing or not (said.metric and said.lrs):
         return NotReplayed(log.run, missing, _tags(log))
@@ -117,13 +121,17 @@ def _from_series(log: RunLog, said: Stated, logs: Sequence[RunLog]) -> Found:
         return NotReplayed(log.run, str(error), _tags(log))
 
 
-def _with_its_set(found: Fitted) -> Recording:
+def _with_its_set(found: Sequence[Fitted]) -> Recording:
     """Say the set that a fitted configuration is only the simplest member of."""
-    said = [
-        "fitted: the simplest of all that reproduce this log exactly, which are",
-        *in_words(found.fit),
+    first, *others = found
+    said = ["fitted: the simplest of all that reproduce this log exactly, which are"]
+    said += in_words(first.fit)
+    said += [
+        f"or, with LRs logged {other.recording.logged} the step, a set whose simplest member is "
+        f"{config_in_words(other.recording.config)}: --lr-logged decides"
+        for other in others
     ]
-    return replace(found.recording, warnings=(*found.recording.warnings, *said))
+    return replace(first.recording, warnings=(*first.recording.warnings, *said))
 
 
 def _missing(log: RunLog, said: Stated, logs: Sequence[RunLog]) -> str:

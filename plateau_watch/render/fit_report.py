@@ -32,7 +32,8 @@ class FitReport:
 def as_text(report: FitReport, width: int) -> Iterator[str]:
     """Yield lines: for each run what was looked at, the simplest member, and the whole set."""
     for found in report.fitted:
-        yield printable(found.recording.run)
+        logged = found.recording.logged
+        yield printable(f"{found.recording.run}, if LRs were logged {logged} the scheduler's step")
         for name, text in _facts(found):
             yield from _wrapped(f"  {name:<10}", printable(text), width)
         yield ""
@@ -44,7 +45,7 @@ def _facts(found: Fitted) -> Iterator[tuple[str, str]]:
     recording, reductions = found.recording, found.fit.reductions
     steps = ", ".join(str(int(recording.steps[index])) for index in reductions)
     yield "metric", f"{recording.metric_tag}, {len(recording)} points, {recording.precision}"
-    yield "LR", f"{', '.join(recording.lr_tags)}, logged {recording.logged} the scheduler's step"
+    yield "LR", ", ".join(recording.lr_tags)
     yield "reduced", f"at {steps}"
     yield "simplest", config_in_words(recording.config)
     for position, line in enumerate(in_words(found.fit)):
