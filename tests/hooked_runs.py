@@ -22,6 +22,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.tensorboard import SummaryWriter
 
+from plateau_watch import watch
 from plateau_watch.comparison import compare
 from plateau_watch.events.logdir import discover
 from plateau_watch.events.run_reader import read_run
@@ -268,3 +269,27 @@ stories = st.lists(st.one_of(steps, steps, steps, interventions), max_size=15).m
     lambda acts: [("step", 1.0), *acts]
 )
 """What happens in a training, in order; at least one step."""
+
+
+def watched(directory, metric=METRIC, kind="torch", **parameters):
+    """One training from beginning to end; returns its scheduler."""
+    scheduler = scheduler_with(**parameters)
+    with opened(kind, directory) as writer, watch(scheduler, writer):
+        for value in metric:
+            scheduler.step(value)
+    return scheduler
+
+
+def attempt(directory, kind, metric, checkpoint=None, axis=None):
+    """Train in a run's directory; returns a checkpoint for each step, the start included."""
+    scheduler = scheduler_with(patience=1, cooldown=1)
+    if checkpoint is not None:
+        state, optimizer = checkpoint
+        scheduler.load_state_dict(deepcopy(state))
+        scheduler.optimizer.load_state_dict(deepcopy(optimizer))
+    checkpoints = [checkpoint]
+    with opened(kind, directory) as writer, watch(scheduler, writer, step=axis):
+        for value in metric:
+            scheduler.step(value)
+            checkpoints.append(deepcopy((scheduler.state_dict(), scheduler.optimizer.state_dict())))
+    return checkpoints
