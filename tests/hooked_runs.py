@@ -5,7 +5,11 @@ recorded traces are read with ours.
 """
 
 import io
+import json
 import struct
+import subprocess
+import sys
+import textwrap
 import warnings
 from contextlib import contextmanager
 from copy import deepcopy
@@ -293,3 +297,16 @@ def attempt(directory, kind, metric, checkpoint=None, axis=None):
             scheduler.step(value)
             checkpoints.append(deepcopy((scheduler.state_dict(), scheduler.optimizer.state_dict())))
     return checkpoints
+
+
+def in_a_process(script, *arguments, deadline=60):
+    """Run a script that prints JSON; its standard error may say what it likes."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=deadline,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
