@@ -3,6 +3,7 @@
 import json
 import math
 import struct
+from contextlib import closing
 from dataclasses import astuple, replace
 
 import pytest
@@ -204,7 +205,7 @@ def row_of(numbers):
 
 def read(directory, *values):
     """Write one event for each value, at steps from 0, and read the run back."""
-    with EventFile(directory / "events.out.tfevents.1") as file:
+    with closing(EventFile(directory / "events.out.tfevents.1")) as file:
         for step, value in enumerate(values):
             file.add(Event(step=step, wall_time=5.0, summary=Summary(value=[value])))
     (run,) = discover(directory)

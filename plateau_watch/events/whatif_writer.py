@@ -13,6 +13,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
@@ -74,7 +75,8 @@ def _write(run: Path, report: RunReport, schedule: Schedule) -> Path:
     unfinished = run / f".{WHATIF_MARK}.{os.getpid()}.tmp"
     unfinished.unlink(missing_ok=True)
     try:
-        with EventFile(unfinished, wall_time=float(report.recording.wall_times[0])) as file:
+        started = float(report.recording.wall_times[0])
+        with closing(EventFile(unfinished, wall_time=started)) as file:
             for event in _events(report, schedule):
                 file.add(event)
             os.fsync(file.fileno())
