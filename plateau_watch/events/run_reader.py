@@ -4,34 +4,23 @@ Reads each file through a `RecordParser`, decodes what may hold scalars, and pre
 (file name, offset), a SessionLog.START at step s voids earlier points at steps >= s, and then the
 last write of a (tag, step) wins. A new attachment of the hook does the same for the rows of its
 trace; within one attachment all rows count, whatever their steps. What was passed over is
-counted, never guessed.
+counted, never guessed. Files of different trainings are told apart before (`told_apart`).
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from plateau_watch.events import tensors
+from plateau_watch.events.file_content import FileContent, series_of, traces_of
+from plateau_watch.events.hparams import Hparams
 from plateau_watch.events.logdir import RunFiles
 from plateau_watch.events.records import Gap, Record, RecordParser
-from plateau_watch.events.summaries import (
-    Event,
-    NotAnEventError,
-    Value,
-    decode_event,
-    may_hold_scalars,
-    plugin_of,
-    scalar,
-)
-from plateau_watch.events.trace_format import PLUGIN, BadTraceError, parse_config, parse_row
-from plateau_watch.precision import Precision, coarsest
-from plateau_watch.recording import ConfigRecord, RecordedTrace, TraceRow
-from plateau_watch.series import Restart, Series, alive, surviving
+from plateau_watch.events.summaries import Event, NotAnEventError, decode_event, may_hold_scalars
+from plateau_watch.events.told_apart import names_of, told_apart
+from plateau_watch.recording import RecordedTrace
+from plateau_watch.series import Series
 
 BLOCK = 1 << 20
 """Bytes read at a time."""
@@ -39,44 +28,95 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class RunLog:
-    """What the event files of one run hold.
+    """What the event files of one run hold, or of one of several trainings in its directory.
 
     Attributes:
-        run: name of the run.
+        run: name of the run; `RUN@TIME` for one of several trainings in one directory.
+        directory: name of the directory, as TensorBoard names the run.
         files: the event files, in reading order.
         series: the scalars, by tag.
         traces: the hook's traces, one for each prefix.
+        hparams: hyper-parameters that the log states, by name.
         damages: what was passed over, one line each.
     """
 
     run: str
+    directory: str
     files: tuple[Path, ...]
     series: dict[str, Series]
     traces: tuple[RecordedTrace, ...]
     damages: tuple[str, ...]
+    hparams: Hparams = field(default_factory=dict)
 
 
-def read_run(run: RunFiles, advance: Callable[[int], object] = lambda _: None) -> RunLog:
-    """Read a run whole.
+def _nothing(_: int) -> None:
+    pass
+
+
+def read_run(run: RunFiles, advance: Callable[[int], object] = _nothing) -> RunLog:
+    """Read a run whole, all its files as those of one training.
 
     Args:
         run: its name and files.
         advance: told the number of bytes passed, for a progress bar.
     """
-    collected = _Collected()
-    for path in run.files:
-        try:
-            for event in _events(path, collected.damages, advance):
-                collected.take(event)
-        except OSError as error:
-            collected.damages.append(f"{path}: {error.strerror or error}")
-    return RunLog(
-        run=run.name,
-        files=run.files,
-        series={tag: points.series(run.name, tag) for tag, points in collected.scalars.items()},
-        traces=tuple(rows.trace(run.name, tag) for tag, rows in collected.traces.items()),
-        damages=tuple(collected.damages),
+    return _joined(run.name, run.name, run.files, _read_files(run.files, advance))
+
+
+def read_trainings(
+    run: RunFiles, advance: Callable[[int], object] = _nothing
+) -> tuple[RunLog, ...]:
+    """Read a run whose directory may hold several trainings: one log for each, in file order.
+
+    Arguments as for `read_run`.
+    """
+    contents = _read_files(run.files, advance)
+    groups = told_apart(run.files, contents)
+    if len(groups) <= 1:
+        return (_joined(run.name, run.name, run.files, contents),)
+    names = names_of(run.name, [run.files[group[0]].name for group in groups])
+    return tuple(
+        _joined(
+            name,
+            run.name,
+            tuple(run.files[position] for position in group),
+            [contents[position] for position in group],
+        )
+        for name, group in zip(names, groups, strict=True)
     )
+
+
+def _joined(
+    name: str, directory: str, files: tuple[Path, ...], contents: Sequence[FileContent]
+) -> RunLog:
+    hparams: Hparams = {}
+    for content in contents:
+        hparams |= content.hparams
+    return RunLog(
+        run=name,
+        directory=directory,
+        files=files,
+        series=series_of(contents, name),
+        traces=traces_of(contents, name),
+        damages=tuple(damage for content in contents for damage in content.damages),
+        hparams=hparams,
+    )
+
+
+def _read_files(files: Sequence[Path], advance: Callable[[int], object]) -> list[FileContent]:
+    plugins: dict[str, str] = {}
+    return [_read_file(path, FileContent(plugins=plugins), advance) for path in files]
+
+
+def _read_file(
+    path: Path, content: FileContent, advance: Callable[[int], object]
+) -> FileContent:
+    try:
+        for event in _events(path, content.damages, advance):
+            content.take(event)
+    except OSError as error:
+        content.damages.append(f"{path}: {error.strerror or error}")
+    return content
 
 
 def _events(path: Path, damages: list[str], advance: Callable[[int], object]) -> Iterator[Event]:
@@ -119,126 +159,3 @@ def _found(
 
 def _skipped(path: Path, gap: Gap) -> str:
     return f"skipped {gap.length:,} bytes at offset {gap.offset:,} of {path} ({gap.reason})"
-
-
-def _restart(restarts: list[Restart], position: int, step: int) -> None:
-    """Add a restart; of several at one position only the lowest step matters."""
-    if restarts and restarts[-1][0] == position:
-        step = min(step, restarts.pop()[1])
-    restarts.append((position, step))
-
-
-@dataclass(slots=True)
-class _Points:
-    """The points of one tag in the order written."""
-
-    steps: array[int] = field(default_factory=lambda: array("q"))
-    wall_times: array[float] = field(default_factory=lambda: array("d"))
-    values: array[float] = field(default_factory=lambda: array("d"))
-    precisions: set[Precision] = field(default_factory=set)
-    restarts: list[Restart] = field(default_factory=list)
-
-    def series(self, run: str, tag: str) -> Series:
-        kept = surviving(self.steps, self.restarts)
-        return Series(
-            run=run,
-            tag=tag,
-            steps=np.array(self.steps, dtype=np.int64)[kept],
-            wall_times=np.array(self.wall_times)[kept],
-            values=np.array(self.values)[kept],
-            precision=coarsest(self.precisions),
-            superseded=len(self.steps) - len(kept),
-        )
-
-
-@dataclass(slots=True)
-class _Rows:
-    """The rows of one trace in the order written."""
-
-    rows: list[TraceRow] = field(default_factory=list)
-    restarts: list[Restart] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    record: ConfigRecord | None = None
-    attached: bool = False
-
-    def configure(self, document: str | None) -> None:
-        try:
-            self.record = parse_config(document or "")
-        except BadTraceError as error:
-            self.record = None
-            self.problems.append(str(error))
-            return
-        self.attached |= self.record.reason == "attached"
-
-    def add(self, numbers: tuple[float, ...] | None, event: Event) -> None:
-        if numbers is None:
-            self.problems.append(f"row at step {event.step}: no vector of doubles")
-            return
-        if self.record is None:
-            self.problems.append(f"row at step {event.step}: no usable configuration before it")
-            return
-        try:
-            row = parse_row(numbers, event.step, event.wall_time, self.record)
-        except BadTraceError as error:
-            self.problems.append(f"row at step {event.step}: {error}")
-            return
-        if self.attached:
-            self.restarts.append((len(self.rows), event.step))
-            self.attached = False
-        self.rows.append(row)
-
-    def trace(self, run: str, prefix: str) -> RecordedTrace:
-        kept = alive([row.step for row in self.rows], self.restarts)
-        return RecordedTrace(
-            run=run,
-            prefix=prefix,
-            rows=tuple(self.rows[position] for position in kept),
-            superseded=len(self.rows) - len(kept),
-            problems=tuple(dict.fromkeys(self.problems)),
-        )
-
-
-@dataclass(slots=True)
-class _Collected:
-    """What has been read of a run so far."""
-
-    scalars: dict[str, _Points] = field(default_factory=dict)
-    traces: dict[str, _Rows] = field(default_factory=dict)
-    plugins: dict[str, str] = field(default_factory=dict)
-    damages: list[str] = field(default_factory=list)
-
-    def take(self, event: Event) -> None:
-        if event.restart:
-            for points in self.scalars.values():
-                _restart(points.restarts, len(points.steps), event.step)
-            for rows in self.traces.values():
-                _restart(rows.restarts, len(rows.rows), event.step)
-        for value in event.values:
-            if value.metadata is not None:
-                self.plugins[value.tag], _ = plugin_of(value.metadata)
-            plugin = self.plugins.get(value.tag, "")
-            if plugin == PLUGIN:
-                self._take_trace(value, event)
-            elif plugin in ("", "scalars"):
-                self._take_scalar(value, event)
-
-    def _take_scalar(self, value: Value, event: Event) -> None:
-        found = scalar(value)
-        if found is None:
-            return
-        points = self.scalars.setdefault(value.tag, _Points())
-        number, precision = found
-        points.steps.append(event.step)
-        points.wall_times.append(event.wall_time)
-        points.values.append(number)
-        points.precisions.add(precision)
-
-    def _take_trace(self, value: Value, event: Event) -> None:
-        prefix, _, what = value.tag.rpartition("/")
-        if value.tensor is None or what not in ("trace", "config"):
-            return
-        rows = self.traces.setdefault(prefix, _Rows())
-        if what == "config":
-            rows.configure(tensors.string(value.tensor))
-        else:
-            rows.add(tensors.doubles(value.tensor), event)
