@@ -1,9 +1,10 @@
 """Alignment: from a metric and LRs that were logged apart to the steps of a scheduler.
 
-One job: make a `Recording` out of plain series and a stated configuration. What a logged LR means
-(the one before the scheduler's step, or after it) is tried both ways and the one that fits is
-kept; the caller can settle it. Knows no files. It assumes that the scheduler stepped once for
-each metric point.
+One job: make a `Recording` out of plain series. What an LR logged beside a metric point means (the
+one before the scheduler's step, after it, or one step late) and how the two came to stand beside
+each other (`joining`) is tried; whoever knows a configuration keeps what fits, and the caller can
+settle it. Knows no files and no frameworks. Invariant: an alignment in which some logged LR has no
+place, or two places at once, is refused and not bent.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
 
 from plateau_watch.config import PlateauConfig
 from plateau_watch.errors import NotEnoughToldError
+from plateau_watch.joining import Joined, joins
 from plateau_watch.parity import lr_mismatches
 from plateau_watch.precision import Precision, coarsest, preimage, shortest_decimal
 from plateau_watch.recording import Meaning, Recording
@@ -24,12 +25,41 @@ from plateau_watch.replay import Trace, replay
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
 
+MEANINGS: tuple[Meaning, ...] = ("after", "before", "late")
+
+Lrs = tuple[float, ...]
+
+ALONG_STEPS = ("step", "since")
+"""Ways of joining that believe the steps; the others are tried where these lead nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was said about how a log is to be read.
+
+    Attributes:
+        logged: what a logged LR means; None to find out.
+        skip_first: metric points at the beginning that the scheduler never saw.
+        every: the scheduler saw every k-th metric point, from the k-th on.
+        repeat: the scheduler stepped so many times on each point that it saw.
+    """
+
+    logged: Meaning | None = None
+    skip_first: int = 0
+    every: int = 1
+    repeat: int = 1
+
+
+FOUND_OUT = Reading()
+"""Nothing was said."""
+
 
 def from_series(
     metric: Series,
     lrs: Sequence[Series],
     config: PlateauConfig,
     logged: Meaning | None = None,
+    said: Reading = FOUND_OUT,
 ) -> Recording:
     """Turn logged series and a stated configuration into a recording.
 
@@ -37,74 +67,184 @@ def from_series(
     does not lead to the logged levels, one within its rounding that does.
 
     Args:
-        metric: the metric that drove the scheduler, one point for each of its steps.
+        metric: the metric that drove the scheduler.
         lrs: the LR of each param group.
         config: the configuration the run is said to have had.
-        logged: what a logged LR means; None to try both and keep the one that fits.
+        logged: what a logged LR means; None to try all and keep the one that fits.
+        said: what else was said.
 
     Raises:
         NotEnoughToldError: a series without points, no LR logged until the last metric step, or
             an LR that changes where no metric point sees it.
         ConfigError: a list `min_lr` that does not fit the number of LR series.
     """
-    recording = aligned(metric, lrs, config, logged or "after")
-    return _settled(recording, (logged,) if logged else ("after", "before"))
+    said = replace(said, logged=logged or said.logged)
+    return _settled(alignments(metric, lrs, config, said), said)
+
+
+def alignments(
+    metric: Series, lrs: Sequence[Series], config: PlateauConfig, said: Reading = FOUND_OUT
+) -> list[Recording]:
+    """Return every way to read the series as the steps of one scheduler, the likeliest first.
+
+    Whether the configuration fits is not asked. Arguments and errors as for `from_series`.
+    """
+    for series in (metric, *lrs):
+        if len(series) == 0:
+            raise NotEnoughToldError(f"tag {series.tag!r} of run {series.run!r} has no points")
+    metric = _seen(metric, said)
+    found: dict[tuple[Lrs | None, ...], Recording] = {}
+    refused: list[str] = []
+    meanings = (said.logged,) if said.logged else MEANINGS
+    ways = list(joins(metric, lrs))
+    most = max((joined.found for joined in ways if joined.way in ALONG_STEPS), default=0)
+    for joined in ways:
+        if joined.way == "step" and joined.found < most:
+            continue
+        if joined.way not in ALONG_STEPS and found:
+            break
+        for meaning in meanings:
+            columns = _columns(joined, meaning)
+            if isinstance(columns, str):
+                refused.append(f"{columns} ({_axes(metric, lrs)})")
+            elif columns not in found and any(lrs_there for lrs_there in columns):
+                found[columns] = _recording(metric, lrs, config, meaning, joined, columns, said)
+    if not found:
+        raise NotEnoughToldError(
+            refused[0]
+            if refused
+            else f"no LR is logged until the last point of {metric.tag!r}: nothing to compare with"
+        )
+    return list(found.values())
 
 
 def aligned(
     metric: Series, lrs: Sequence[Series], config: PlateauConfig, logged: Meaning
 ) -> Recording:
-    """Join logged series into a recording, without asking whether the configuration fits.
+    """Return the likeliest way to read the series, by one meaning of a logged LR.
 
     Arguments and errors as for `from_series`.
     """
-    for series in (metric, *lrs):
-        if len(series) == 0:
-            raise NotEnoughToldError(f"tag {series.tag!r} of run {series.run!r} has no points")
-    join = _join(metric, lrs)
-    return Recording(
-        run=metric.run,
-        metric_tag=metric.tag,
-        steps=metric.steps,
-        wall_times=metric.wall_times,
-        metric=metric.values,
-        precision=metric.precision,
-        superseded=metric.superseded,
-        lr_tags=tuple(series.tag for series in lrs),
-        lr_precision=coarsest([series.precision for series in lrs]),
-        logged=logged,
-        lrs=join.lrs,
-        config=config,
-        source="given",
-        start=PlateauState.initial(
-            config, (shortest_decimal(float(s.values[0]), s.precision) for s in lrs)
-        ),
-        warnings=(*_mixtures((metric, *lrs)), *join.warnings),
+    return alignments(metric, lrs, config, Reading(logged))[0]
+
+
+def _seen(metric: Series, said: Reading) -> Series:
+    """Keep the metric points that the scheduler is said to have seen.
+
+    Raises:
+        NotEnoughToldError: none is left.
+    """
+    kept = slice(said.skip_first + said.every - 1, None, said.every)
+    if len(metric.steps[kept]) == 0:
+        raise NotEnoughToldError(
+            f"tag {metric.tag!r} of run {metric.run!r} has {len(metric)} points: none is left"
+        )
+    return Series(
+        metric.run,
+        metric.tag,
+        metric.steps[kept],
+        metric.wall_times[kept],
+        metric.values[kept],
+        metric.precision,
+        metric.superseded,
     )
 
 
-def _settled(recording: Recording, meanings: Sequence[Meaning]) -> Recording:
-    """Choose what a logged LR means, and where needed another starting LR, by what fits."""
+def _recording(
+    metric: Series,
+    lrs: Sequence[Series],
+    config: PlateauConfig,
+    meaning: Meaning,
+    joined: Joined,
+    columns: tuple[Lrs | None, ...],
+    said: Reading,
+) -> Recording:
+    precision = coarsest([series.precision for series in lrs])
+    first = next(row for row in columns if row is not None)
+    repeated = [np.repeat(x, said.repeat) for x in (metric.steps, metric.wall_times, metric.values)]
+    spread: list[Lrs | None] = [None] * (len(metric) * said.repeat + 1)
+    spread[:: said.repeat] = columns
+    return Recording(
+        run=metric.run,
+        metric_tag=metric.tag,
+        steps=repeated[0],
+        wall_times=repeated[1],
+        metric=repeated[2],
+        precision=metric.precision,
+        superseded=metric.superseded,
+        lr_tags=tuple(series.tag for series in lrs),
+        lr_precision=precision,
+        logged=meaning,
+        lrs=tuple(spread),
+        config=config,
+        source="given",
+        start=PlateauState.initial(config, (shortest_decimal(lr, precision) for lr in first)),
+        guesses=tuple(_guesses(metric, lrs, joined, meaning, said)),
+        warnings=(*_mixtures((metric, *lrs)), *_limits(metric, lrs, joined, meaning)),
+    )
+
+
+def _columns(joined: Joined, meaning: Meaning) -> tuple[Lrs | None, ...] | str:
+    """The LR before each step and after the last, by a meaning; or why it cannot be that."""
+    beside, following = joined.beside, joined.following
+    if meaning == "late":
+        if beside[0] is not None or len(beside) < 2:
+            return "no LR is missing beside the first metric point: none is logged late"
+        return (*beside[1:], following, None)
+    placed = [*beside, following] if meaning == "before" else [None, *beside]
+    for index, between in enumerate(joined.between):
+        if not between:
+            continue
+        if placed[index] is None and len(between) == 1:
+            (placed[index],) = between
+        if any(_out_of_place(row, placed[index], first=index == 0) for row in between):
+            return "the LR changes between metric points: they count steps differently"
+    last = placed[-1] if placed[-1] is not None else following
+    allowed = {last} if meaning == "before" else {last, following}
+    if not joined.beyond <= allowed:
+        return "the LR changes after the last metric point: they count steps differently"
+    return tuple(placed)
+
+
+def _out_of_place(row: Lrs, placed: Lrs | None, *, first: bool) -> bool:
+    """Whether an LR between metric points contradicts the one there; a ramp at first does not."""
+    if placed is None or row == placed:
+        return placed is None
+    return not (first and all(low <= high for low, high in zip(row, placed, strict=True)))
+
+
+def _axes(metric: Series, lrs: Sequence[Series]) -> str:
+    return ", ".join(
+        f"{series.tag!r} is at steps {int(series.steps[0])} to {int(series.steps[-1])}"
+        for series in (metric, lrs[0])
+    )
+
+
+def _settled(recordings: Sequence[Recording], said: Reading) -> Recording:
+    """Choose how the log is read, and where needed another starting LR, by what fits."""
     counted = [
-        (len(list(lr_mismatches(candidate, _replayed(candidate), meaning))), meaning, candidate)
+        (len(list(lr_mismatches(candidate, _replayed(candidate)))), position, candidate)
+        for position, recording in enumerate(recordings)
         for candidate in _starts(recording)
-        for meaning in meanings
     ]
-    fewest, meaning, chosen = min(counted, key=lambda attempt: attempt[0])
-    fits = {meaning for count, meaning, candidate in counted if candidate is chosen and count == 0}
+    fewest, position, chosen = min(counted, key=lambda attempt: attempt[0])
+    read = recordings[position]
+    fits = {recordings[at].logged for count, at, _ in counted if count == 0}
     notes = []
-    if chosen is not recording and fewest == 0:
+    if chosen is not read and fewest == 0:
         lrs = ", ".join(f"{lr:.9g}" for lr in chosen.start.lrs)
         notes.append(f"the starting LR has more digits than were logged; one that fits is {lrs}")
     if len(fits) > 1:
-        notes.append("the LR fits as logged before the step and after it; taken as after")
-    if not fits and len(meanings) > 1:
-        meaning, chosen = "after", recording
+        notes.append(
+            f"the LR fits as logged before the step and after it; taken as {chosen.logged}"
+        )
+    if not fits and said.logged is None:
+        chosen = recordings[0]
         notes.append(
             "it cannot be told whether LRs were logged before or after the scheduler's step; "
-            "shown as after, so steps of reductions may be one late"
+            f"shown as {chosen.logged}, so steps of reductions may be one late"
         )
-    return replace(chosen, logged=meaning, warnings=(*recording.warnings, *notes))
+    return replace(chosen, warnings=(*chosen.warnings, *notes))
 
 
 def _replayed(recording: Recording) -> Trace:
@@ -153,84 +293,53 @@ def _mixtures(series: Iterable[Series]) -> list[str]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Join:
-    lrs: tuple[tuple[float, ...] | None, ...]
-    warnings: tuple[str, ...]
+_HOW = {
+    "step": "",
+    "since": "each metric point takes the LR last logged since the one before",
+    "order": "steps count different things: the i-th LR is taken for the i-th metric point",
+    "clock": "steps count different things: LRs are taken by wall time",
+}
 
 
-def _join(metric: Series, lrs: Sequence[Series]) -> _Join:
-    """Find the LR of each group at each metric step.
+def _guesses(
+    metric: Series, lrs: Sequence[Series], joined: Joined, meaning: Meaning, said: Reading
+) -> Iterator[str]:
+    """Say what was found out about how the log is to be read."""
+    if said.logged is None:
+        yield {
+            "before": "an LR is the one before the scheduler's step at its metric point",
+            "after": "an LR is the one after the scheduler's step at its metric point",
+            "late": "LRs are logged one step late, and the first is missing",
+        }[meaning]
+    if lrs[0].run != metric.run:
+        yield f"the LR is that of run {lrs[0].run!r}"
+    if _HOW[joined.way]:
+        yield _HOW[joined.way]
 
-    It is the one logged at the same step; or where that finds fewer, the last one logged since the
-    metric point before. Where none was, none is made up.
-    """
-    positions = [_positions(metric.steps, series.steps) for series in lrs]
-    found = np.all([where >= 0 for where in positions], axis=0)
-    since = [_last_since(metric.steps, series.steps) for series in lrs]
-    found_since = np.all([where >= 0 for where in since], axis=0)
-    warnings = []
-    if found_since.sum() > found.sum():
-        shared = int(found.sum())
-        positions, found = since, found_since
-        warnings.append(
-            f"metric and LR share {shared or 'no'} step{'s' * (shared > 1)}: "
-            "each metric point takes the LR last logged"
+
+def _limits(
+    metric: Series, lrs: Sequence[Series], joined: Joined, meaning: Meaning
+) -> Iterator[str]:
+    """Say what cannot be checked."""
+    found, missing = joined.found, sum(lrs is None for lrs in joined.beside[meaning == "late" :])
+    if joined.way == "since":
+        shared = len(np.intersect1d(metric.steps, lrs[0].steps))
+        if shared < found:
+            yield (
+                f"metric and LR share {shared or 'no'} step{'s' * (shared > 1)}: "
+                "each metric point takes the LR last logged"
+            )
+    if missing:
+        yield (
+            f"an LR is logged at {found} of {len(metric)} metric steps; only those are checked"
         )
-    if not found.any():
-        raise NotEnoughToldError(
-            f"no LR is logged until the last point of {metric.tag!r}: nothing to compare with"
+    if meaning == "after" and joined.following not in (None, joined.beside[-1]):
+        assert joined.following is not None
+        lr = ", ".join(f"{lr:.6g}" for lr in joined.following)
+        yield f"after the last metric point {lrs[0].tag!r} is {lr}; that is not checked"
+    ramp = joined.between[0] - {joined.beside[0]}
+    if ramp and joined.beside[0] is not None:
+        yield (
+            "the LR rises before the first metric point: a warmup, of which the scheduler saw "
+            "nothing"
         )
-    if not found.all():
-        warnings.append(
-            f"an LR is logged at {int(found.sum())} of {len(metric)} metric steps; "
-            "only those are checked"
-        )
-    for series, where in zip(lrs, positions, strict=True):
-        warnings += _beyond(metric, series, series.values[where[found]])
-    columns = [series.values[where] for series, where in zip(lrs, positions, strict=True)]
-    rows = zip(*columns, strict=True)
-    return _Join(
-        tuple(tuple(map(float, row)) if ok else None for row, ok in zip(rows, found, strict=True)),
-        tuple(warnings),
-    )
-
-
-def _beyond(metric: Series, series: Series, seen: NDArray[np.float64]) -> list[str]:
-    """Say that the LR changed right after the last metric point, which nothing can check.
-
-    Raises:
-        NotEnoughToldError: it changes at other steps that no metric point sees: the two are
-            logged on different axes.
-    """
-    following = int(np.searchsorted(series.steps, metric.steps[-1], side="right"))
-    next_lr = series.values[following:][:1].tolist()
-    all_levels = [level for level, _ in groupby(series.values.tolist())]
-    seen_levels = [level for level, _ in groupby(seen.tolist())]
-    if all_levels == seen_levels:
-        return []
-    if all_levels != [level for level, _ in groupby([*seen.tolist(), *next_lr])]:
-        raise NotEnoughToldError(
-            f"{series.tag!r} has {len(all_levels)} levels, and {metric.tag!r} sees "
-            f"{len(seen_levels)} of them: they count steps differently (steps "
-            f"{int(series.steps[0])} to {int(series.steps[-1])} and {int(metric.steps[0])} to "
-            f"{int(metric.steps[-1])}), or the LR changed before the first metric point"
-        )
-    return [f"after the last metric point {series.tag!r} is {next_lr[0]:.6g}; that is not checked"]
-
-
-def _positions(wanted: NDArray[np.int64], steps: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Position of each wanted step among the steps; -1 where it is not there."""
-    where = _last_until(wanted, steps)
-    return np.where((where >= 0) & (steps[where] == wanted), where, -1)
-
-
-def _last_since(wanted: NDArray[np.int64], steps: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Position of the last step in (wanted step before, wanted step]; -1 where there is none."""
-    where = _last_until(wanted, steps)
-    first = _last_until(np.concatenate(([np.iinfo(np.int64).min], wanted[:-1])), steps)
-    return np.where(where > first, where, -1)
-
-
-def _last_until(wanted: NDArray[np.int64], steps: NDArray[np.int64]) -> NDArray[np.intp]:
-    return np.searchsorted(steps, wanted, side="right") - 1

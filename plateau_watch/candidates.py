@@ -9,7 +9,9 @@ tag with enough points may be the metric; validation losses come first.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+
+import numpy as np
 
 from plateau_watch.config import Mode
 from plateau_watch.series import Series
@@ -20,12 +22,14 @@ FEWEST_POINTS = 3
 _LR = re.compile(r"(^|[/_\-. :])(lr|learning[_\- ]?rate)s?([/_\-. :\d]|$)", re.IGNORECASE)
 _GROUP = re.compile(r"^(?P<common>.*?)[/_\-]?(pg|group|param_group)?[_\-]?(?P<group>\d+)$")
 _NEVER_A_METRIC = re.compile(
-    r"(^|[/_\-. ])(epochs?|hp_metric|momentum|time|fps|throughput|samples_per_second"
-    r"|steps_per_second|runtime|memory|weight_decay)([/_\-. ]|$)|^_?timers/",
+    r"(^|[/_\-. ])(hp_metric|momentum|time|fps|throughput|samples_per_second"
+    r"|steps_per_second|runtime|memory|weight_decay|grad_norm|total_flos)([/_\-. ]|$)|^_?timers/",
     re.IGNORECASE,
 )
+_EPOCHS = re.compile(r"(^|/)epochs?$", re.IGNORECASE)
+_PER_BATCH = re.compile(r"(^|[/_\-. ])(batch(es)?|steps?|iter(ation)?s?)([/_\-. ]|$)", re.IGNORECASE)
 _VALIDATION = re.compile(
-    r"(^|[/_\-. ])(val|valid|validation|eval|dev|test)([/_\-. ]|$)", re.IGNORECASE
+    r"(^|[/_\-. ])(val|valid|validation|eval|evaluation|dev|test)([/_\-. @]|$)", re.IGNORECASE
 )
 _LOSS = re.compile(
     r"loss|err(or)?|mae|mse|rmse|ma?pe|msle|perplexity|ppl|nll|elbo|(^|[^a-z])(wer|cer|fid)([^a-z]|$)",
@@ -38,30 +42,45 @@ _SCORE = re.compile(
 )
 
 
-def lr_candidates(series: Mapping[str, Series]) -> list[tuple[Series, ...]]:
-    """Return the LRs of a run: for each, one series a param group; the likeliest first."""
-    tags = [tag for tag in series if _LR.search(tag) and _positive(series[tag])]
-    families: dict[str, list[str]] = {}
-    for tag in sorted(tags, key=_by_group):
-        match = _GROUP.match(tag)
-        families.setdefault(match["common"] if match else tag, []).append(tag)
+def lr_candidates(series: Iterable[Series]) -> list[tuple[Series, ...]]:
+    """Return the LRs of a training: for each, one series a param group; the likeliest first.
+
+    Those that fall come first. Where no name says that it is one, what goes down by a constant
+    ratio is taken for it.
+
+    Args:
+        series: all of the training's, whatever their runs.
+    """
+    series = list(series)
+    named = [points for points in series if _LR.search(points.tag) and _positive(points)]
+    lrs = named or [points for points in series if _positive(points) and _steps_down(points)]
+    families: dict[tuple[str, str], list[Series]] = {}
+    for points in sorted(lrs, key=lambda points: _by_group(points.tag)):
+        match = _GROUP.match(points.tag)
+        common = match["common"] if match else points.tag
+        families.setdefault((points.run, common), []).append(points)
     return [
-        tuple(series[tag] for tag in family)
-        for family in sorted(families.values(), key=lambda family: (len(family[0]), family))
+        tuple(family)
+        for family in sorted(families.values(), key=lambda family: _unlike_an_lr(family[0]))
     ]
 
 
-def metric_candidates(series: Mapping[str, Series]) -> list[Series]:
-    """Return what could have been the metric, the likeliest first."""
-    tags = [
-        tag
-        for tag, points in series.items()
+def metric_candidates(series: Iterable[Series]) -> list[Series]:
+    """Return what could have been the metric, the likeliest first.
+
+    Args:
+        series: all of the training's, whatever their runs.
+    """
+    found = [
+        points
+        for points in series
         if len(points) >= FEWEST_POINTS
-        and not _LR.search(tag)
-        and not _NEVER_A_METRIC.search(tag)
+        and not _LR.search(points.tag)
+        and not _NEVER_A_METRIC.search(points.tag)
+        and not (_EPOCHS.search(points.tag) and _counts_up(points))
         and (points.values[1:] != points.values[:-1]).any()
     ]
-    return [series[tag] for tag in sorted(tags, key=_unlikeliness)]
+    return sorted(found, key=unlikeliness)
 
 
 def expected_mode(tag: str) -> Mode | None:
@@ -71,8 +90,22 @@ def expected_mode(tag: str) -> Mode | None:
     return "max" if _SCORE.search(tag) else None
 
 
-def _unlikeliness(tag: str) -> tuple[bool, bool, int, str]:
-    return not _VALIDATION.search(tag), not _LOSS.search(tag), len(tag), tag
+def unlikeliness(metric: Series) -> tuple[bool, bool, bool, int, str, str]:
+    """Order metrics by their names: validation and losses first, what is logged a batch last."""
+    name = f"{metric.run}/{metric.tag}"
+    return (
+        bool(_PER_BATCH.search(metric.tag)),
+        not _VALIDATION.search(name),
+        not _LOSS.search(metric.tag),
+        len(metric.tag),
+        metric.tag,
+        metric.run,
+    )
+
+
+def is_per_batch(tag: str) -> bool:
+    """Whether a tag says that it is logged once a batch."""
+    return bool(_PER_BATCH.search(tag))
 
 
 def _by_group(tag: str) -> tuple[str, int]:
@@ -81,8 +114,26 @@ def _by_group(tag: str) -> tuple[str, int]:
 
 
 def _positive(series: Series) -> bool:
-    values: Iterable[float] = series.values
-    return len(series) > 0 and all(value >= 0 for value in values) and series.values[0] > 0
+    return len(series) > 0 and bool((series.values >= 0).all()) and bool(series.values[0] > 0)
+
+
+def _steps_down(series: Series) -> bool:
+    """Whether values stay for long, and then fall by the same ratio each time."""
+    values = series.values
+    falls = values[1:] < values[:-1]
+    if (values[1:] > values[:-1]).any() or not 2 <= falls.sum() <= len(values) / 3:
+        return False
+    ratios = values[1:][falls] / values[:-1][falls]
+    return bool(np.allclose(ratios, ratios[0], rtol=1e-6))
+
+
+def _counts_up(series: Series) -> bool:
+    return bool((series.values[1:] >= series.values[:-1]).all()) and bool(series.values[-1] >= 1)
+
+
+def _unlike_an_lr(series: Series) -> tuple[bool, bool, int, str, str]:
+    falls = bool((series.values[1:] < series.values[:-1]).any())
+    return not falls, is_per_batch(series.tag), len(series.tag), series.tag, series.run
 
 
 def shape_of(series: Series) -> str:

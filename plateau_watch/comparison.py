@@ -184,10 +184,7 @@ def _decision(row: TraceRow) -> Decision:
 
 def _as_logged(recording: Recording) -> Schedule:
     """A log that the given configuration does not reproduce: show the logged LRs, no decisions."""
-    lrs = _filled(recording)
-    if recording.logged == "before":
-        lrs = (*lrs[1:], lrs[-1])
-    start = tuple(stored(lr, recording.lr_precision) for lr in recording.start.lrs)
+    start, *lrs = _filled(recording)
     firings = tuple(
         Firing(index, int(recording.steps[index]), old, new, False, (None,) * len(new), False)
         for index, (old, new) in enumerate(zip((start, *lrs), lrs, strict=False))
@@ -200,7 +197,7 @@ def _as_logged(recording: Recording) -> Schedule:
         configs=(),
         decisions=(),
         start_lrs=start,
-        lrs=lrs,
+        lrs=tuple(lrs),
         firings=firings,
         diverges_at=None,
         undecided_from=None,

@@ -3,8 +3,8 @@
 Puts together its two halves: `rules_fit` (when it fired) and `levels_fit` (what firing did). What
 cannot be told apart stays a set. Knows no files and does not choose tags.
 
-It takes for granted that the scheduler stepped once for each metric point and that nothing else
-changed the LR; an LR that rises, or changes where it was not logged, is refused in words.
+It takes for granted that nothing else changed the LR, but for a ramp at the beginning; an LR that
+rises later is refused in words.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
 
-from plateau_watch.alignment import aligned
-from plateau_watch.config import PlateauConfig
+from plateau_watch.alignment import FOUND_OUT, Reading, alignments
+from plateau_watch.config import Mode, PlateauConfig, ThresholdMode
 from plateau_watch.errors import NotEnoughToldError
 from plateau_watch.levels_fit import ladders
-from plateau_watch.recording import Meaning, Recording
-from plateau_watch.rules_fit import TooAmbiguousError, rules_that_fire_at
-from plateau_watch.scheduler import PlateauState
+from plateau_watch.recording import Recording
+from plateau_watch.rules_fit import TooAmbiguousError, Window, rules_by_known
+from plateau_watch.scheduler import LrDtype
 from plateau_watch.series import Series
 from plateau_watch.simplest import Explanation, Observed, Proven, simplest_member
 
@@ -34,93 +33,135 @@ ENOUGH_REDUCTIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Rulebook:
+    """Whose rules are taken to have made the LR.
+
+    Attributes:
+        threshold_modes: those that these rules have.
+        lr_dtypes: in which the scheduler may have held its LRs, the likeliest first.
+    """
+
+    threshold_modes: tuple[ThresholdMode, ...] = ("rel", "abs")
+    lr_dtypes: tuple[LrDtype, ...] = ("python", "float32")
+
+
+TORCH = Rulebook()
+KERAS = Rulebook(threshold_modes=("abs",), lr_dtypes=("float32", "python"))
+"""Keras' rules by torch's: an absolute threshold, and LRs that are held in float32."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fit:
     """What a metric and LRs say about the configuration.
 
     Attributes:
         explanations: the feasible set, plainest explanation first; empty where nothing fits.
-        simplest: its simplest member with its starting LRs: nearest to torch's defaults, in the
-            fewest digits; None where nothing fits or no member could be proven.
-        reductions: indices of the scheduler steps that lowered the LR.
+        simplest: its simplest member with its start: nearest to torch's defaults, in the fewest
+            digits; None where nothing fits or no member could be proven.
+        reductions: the steps that lowered the LR: windows of one index, or of several where no LR
+            was logged between them.
         why_not: where nothing fits, why: one line.
     """
 
     explanations: tuple[Explanation, ...]
     simplest: Proven | None
-    reductions: tuple[int, ...]
+    reductions: tuple[Window, ...]
     why_not: str = ""
 
 
-def fit(recording: Recording) -> Fit:
+def fit(recording: Recording, rulebook: Rulebook = TORCH, expected: Mode = "min") -> Fit:
     """Find every configuration that reproduces the logged LRs of a recording.
 
-    The recording's own configuration is not looked at; `logged` says what its LRs mean.
+    The recording's own configuration is not looked at; its LRs stand where its alignment put them.
+
+    Args:
+        recording: the log.
+        rulebook: whose rules made the LR.
+        expected: the mode that the metric calls for; of two members equally simple it decides.
     """
-    observed = _observe(recording)
+    observed = observe(recording)
     if isinstance(observed, str):
         return Fit((), None, (), observed)
     if not observed.reductions:
         return Fit((), None, (), NEVER_FALLS)
     metric = recording.metric.tolist()
     try:
-        by_known = {
-            known: rules_that_fire_at(metric, recording.precision, observed.reductions, known)
-            for known in {observed.known_where(floored=floored) for floored in (False, True)}
-        }
+        by_known = rules_by_known(
+            metric,
+            recording.precision,
+            observed.reductions,
+            [observed.known_where(floored=floored) for floored in (False, True)],
+            rulebook.threshold_modes,
+        )
     except TooAmbiguousError:
         return Fit((), None, observed.reductions, "the metric repeats itself too often to be told")
-    explanations = [
-        Explanation(ladder, tuple(rules))
-        for ladder in ladders(observed.levels, recording.lr_precision)
-        if (rules := by_known[observed.known_where(floored=ladder.floored)])
-    ]
-    if not explanations:
-        return Fit((), None, observed.reductions, _why_not(observed, recording))
-    simplest = simplest_member(recording, explanations, observed)
-    return Fit(tuple(explanations), simplest, observed.reductions)
+    why_not = _no_rules(observed)
+    for lr_dtype in _held_in(recording, rulebook):
+        explanations = [
+            Explanation(ladder, tuple(rules))
+            for ladder in ladders(
+                observed.levels, recording.lr_precision, rounded=lr_dtype != "python"
+            )
+            if (rules := by_known[observed.known_where(floored=ladder.floored)])
+        ]
+        simplest = (
+            simplest_member(recording, explanations, observed, lr_dtype, expected)
+            if explanations
+            else None
+        )
+        if simplest:
+            return Fit(tuple(explanations), simplest, observed.reductions)
+        if any(by_known.values()):
+            why_not = (
+                "no member of the feasible set could be proven by a replay"
+                if explanations
+                else "the LR levels are no powers of one factor"
+            )
+    return Fit((), None, observed.reductions, why_not)
 
 
-def _observe(recording: Recording) -> Observed | str:
+def _held_in(recording: Recording, rulebook: Rulebook) -> Sequence[LrDtype]:
+    """Dtypes to try; an LR that was held in a float32 cannot have been logged finer."""
+    if recording.lr_precision == "float32":
+        return rulebook.lr_dtypes
+    return ("python",)
+
+
+def observe(recording: Recording) -> Observed | str:
     """Read reductions off the logged LRs; or say why they cannot come from a plateau alone."""
     if recording.logged == "after" and not math.isfinite(recording.metric[0]):
         return "the first metric is not finite: whether the first step reduced cannot be told"
-    after, known = _lrs_after_each_step(recording)
-    before: tuple[float, ...] | None = None
-    reductions: list[int] = []
+    seen: tuple[int, tuple[float, ...]] | None = None
+    reductions: list[Window] = []
+    set_lrs: list[tuple[int, tuple[float, ...]]] = []
     levels: list[list[float]] = []
-    pending = False
-    for index, lrs in enumerate(after[: known + 1]):
+    known = 0
+    for position, lrs in enumerate(recording.lrs):
         if lrs is None:
-            pending = True
             continue
-        if before is None:
+        known = position
+        if seen is None:
             levels = [[lr] for lr in lrs]
-        elif any(new > old for old, new in zip(before, lrs, strict=True)):
-            return f"the LR rises at step {int(recording.steps[index - 1])}: no plateau does that"
-        elif lrs != before:
-            if pending:
-                return f"the LR changed unseen before step {int(recording.steps[index - 1])}"
-            reductions.append(index - 1)
-            for group, lr in zip(levels, lrs, strict=True):
-                group.extend([lr] * (lr != group[-1]))
-        before, pending = lrs, False
-    return Observed(tuple(reductions), known, tuple(map(tuple, levels)))
+        elif lrs != seen[1]:
+            rises = [new > old for old, new in zip(seen[1], lrs, strict=True)]
+            if any(rises):
+                if reductions or position == len(recording):
+                    return f"the LR rises at step {_step(recording, position)}: no plateau does that"
+                set_lrs.append((position, lrs))
+                levels = [[lr] for lr in lrs]
+            else:
+                reductions.append((seen[0], position - 1))
+                for group, lr in zip(levels, lrs, strict=True):
+                    group.extend([lr] * (lr != group[-1]))
+        seen = (position, lrs)
+    return Observed(tuple(reductions), known, tuple(map(tuple, levels)), tuple(set_lrs))
 
 
-def _lrs_after_each_step(
-    recording: Recording,
-) -> tuple[list[tuple[float, ...] | None], int]:
-    """The stored LRs before the first step and after each, and how many steps that tells of."""
-    logged = list(recording.lrs)
-    if recording.logged == "after":
-        first = next(lrs for lrs in logged if lrs is not None)
-        return [first, *logged], len(logged)
-    return logged, len(logged) - 1
+def _step(recording: Recording, position: int) -> int:
+    return int(recording.steps[max(position - 1, 0)])
 
 
-def _why_not(observed: Observed, recording: Recording) -> str:
-    if not ladders(observed.levels, recording.lr_precision):
-        return "the LR levels are no powers of one factor"
+def _no_rules(observed: Observed) -> str:
     return (
         f"no patience, threshold and cooldown reduce at exactly the {len(observed.reductions)} "
         "steps where the LR fell: another metric, another scheduler, or a resume"
@@ -136,27 +177,32 @@ class Fitted:
 
 
 def fitted(
-    metric: Series, lrs: Sequence[Series], logged: Meaning | None = None
+    metric: Series,
+    lrs: Sequence[Series],
+    said: Reading = FOUND_OUT,
+    rulebook: Rulebook = TORCH,
+    expected: Mode = "min",
 ) -> tuple[Fitted, ...]:
-    """Fit a metric and LRs that were logged apart; try both meanings of a logged LR.
+    """Fit a metric and LRs that were logged apart, in every way to read them.
 
     Args:
-        metric: the metric that drove the scheduler, one point for each of its steps.
+        metric: the metric that drove the scheduler.
         lrs: the LR of each param group.
-        logged: what a logged LR means; None to try both.
+        said: what was said of how the log is to be read.
+        rulebook: whose rules made the LR.
+        expected: the mode that the metric calls for.
 
     Returns:
-        A fit for each meaning that has one, the one nearer to torch's defaults first. Both are
+        A fit for each reading that has one, the one nearer to torch's defaults first. All are
         possible; only together do they hold what the configuration may have been.
 
     Raises:
         NotEnoughToldError: nothing fits, or the LR never falls; the message says why.
     """
-    meanings = (logged,) if logged else get_args(Meaning)
-    attempts = []
-    for meaning in meanings:
-        recording = aligned(metric, lrs, PlateauConfig(), meaning)
-        attempts.append((recording, fit(recording)))
+    attempts = [
+        (recording, fit(recording, rulebook, expected))
+        for recording in alignments(metric, lrs, PlateauConfig(), said)
+    ]
     explained = [
         _fitted(recording, found, found.simplest)
         for recording, found in attempts
@@ -178,7 +224,8 @@ def _fitted(recording: Recording, found: Fit, proven: Proven) -> Fitted:
             recording,
             config=proven.config,
             source="fitted",
-            start=PlateauState.initial(proven.config, proven.start_lrs),
+            start=proven.start,
+            changes=proven.changes,
             warnings=(*recording.warnings, *[note] * few),
         ),
         found,
@@ -193,5 +240,4 @@ def _distance(found: Fitted) -> int:
 def _nothing_fits(found: Fit) -> str:
     if found.why_not == NEVER_FALLS:
         return NEVER_FALLS
-    why = found.why_not or "no member of the feasible set could be proven by a replay"
-    return f"no plateau configuration explains this LR: {why}"
+    return f"no plateau configuration explains this LR: {found.why_not}"

@@ -41,13 +41,17 @@ class Ladder:
     floored: bool
 
 
-def ladders(levels: Sequence[Sequence[float]], precision: Precision) -> list[Ladder]:
+def ladders(
+    levels: Sequence[Sequence[float]], precision: Precision, *, rounded: bool = False
+) -> list[Ladder]:
     """Find all ways in which LRs can have come down, the plainest first.
 
     Args:
         levels: for each group the LRs it had one after the other as they were logged, each below
             the one before.
         precision: in which they were logged.
+        rounded: the scheduler itself held each LR in that precision (Keras, tensor LRs), so every
+            level is exactly what the next one was made of.
     """
     if all(len(group) == 1 for group in levels):
         anything = tuple((0.0, math.inf) for _ in levels)
@@ -55,7 +59,7 @@ def ladders(levels: Sequence[Sequence[float]], precision: Precision) -> list[Lad
     eps = (0.0, min(_smallest_drop(group, precision) for group in levels))
     found: list[Ladder] = []
     steps = max(map(len, levels))
-    ways = [list(_ways_of(group, steps, precision)) for group in levels[:MOST_GROUPS]]
+    ways = [list(_ways_of(group, steps, precision, rounded=rounded)) for group in levels[:MOST_GROUPS]]
     for chosen in product(*ways):
         factor = _common(way.factor for way in chosen)
         if factor is None:
@@ -86,21 +90,30 @@ class _Way:
     held: bool
 
 
-def _ways_of(group: Sequence[float], steps: int, precision: Precision) -> Iterator[_Way]:
+def _ways_of(
+    group: Sequence[float], steps: int, precision: Precision, *, rounded: bool
+) -> Iterator[_Way]:
     """Yield the ways of a group; one that stayed while another fell was held, by bound or eps."""
     low, high = preimage(group[-1], precision)
-    if whole := _factor(group, precision):
+    if whole := _factor(group, precision, rounded=rounded):
         yield _Way(whole, (0.0, high), held=len(group) < steps)
     if len(group) == 1:
         yield _Way((0.0, 1.0), (low, math.inf), held=True)
-    elif before := _factor(group[:-1], precision):
+    elif before := _factor(group[:-1], precision, rounded=rounded):
         largest = high / preimage(group[-2], precision)[0] * (1 + _ROUNDING)
         if before[0] <= largest:
             yield _Way((before[0], min(before[1], largest)), (low, high), held=True)
 
 
-def _factor(group: Sequence[float], precision: Precision) -> Interval | None:
+def _factor(group: Sequence[float], precision: Precision, *, rounded: bool) -> Interval | None:
     """Factors with which every level is an earlier one times a power of them."""
+    if rounded:
+        return _common(
+            ((max(low, 0.0) / old) * (1 - _ROUNDING), (high / old) * (1 + _ROUNDING))
+            for old, new in pairwise(group)
+            if old > 0
+            for low, high in [preimage(new, precision)]
+        )
     stored_as = [preimage(level, precision) for level in group]
     low, high = 0.0, 1.0
     for (i, (from_low, from_high)), (j, (to_low, to_high)) in combinations(enumerate(stored_as), 2):

@@ -41,28 +41,34 @@ def parity(recording: Recording, trace: Trace) -> Parity:
     """Compare a replay with the recorded states, or where there are none with the logged LRs."""
     if recording.rows:
         return Parity(len(trace), tuple(_state_mismatches(recording, trace)))
-    compared = lr_mismatches(recording, trace, recording.logged)
     return Parity(
         checked=sum(lrs is not None for lrs in recording.lrs),
-        mismatches=tuple(compared),
+        mismatches=tuple(lr_mismatches(recording, trace)),
         ambiguous=tuple(ambiguous(trace, recording.precision)),
     )
 
 
-def lr_mismatches(recording: Recording, trace: Trace, logged: Meaning) -> Iterable[int]:
-    """Return the indices where the logged LRs are not the replayed ones, stored likewise."""
+def lr_mismatches(recording: Recording, trace: Trace) -> Iterable[int]:
+    """Return the indices of the steps after which a logged LR is not the replayed one.
+
+    Both are compared as stored. An LR that differs from the start on counts for the first step.
+    """
     return [
-        index
-        for index, (lrs, decision) in enumerate(zip(recording.lrs, trace.decisions, strict=True))
-        if lrs is not None
-        and not _equal(
-            lrs,
-            (
-                stored(lr, recording.lr_precision)
-                for lr in (decision.old_lrs if logged == "before" else decision.new_lrs)
-            ),
+        max(position - 1, 0)
+        for position, (lrs, replayed) in enumerate(
+            zip(recording.lrs, _lrs_in_force(trace, recording.logged), strict=True)
         )
+        if lrs is not None
+        and not _equal(lrs, (stored(lr, recording.lr_precision) for lr in replayed))
     ]
+
+
+def _lrs_in_force(trace: Trace, logged: Meaning) -> list[tuple[float, ...]]:
+    """The LRs before each step and after the last; what came from outside counts as logged."""
+    decisions = trace.decisions
+    if logged == "after":
+        return [decisions[0].old_lrs, *(decision.new_lrs for decision in decisions)]
+    return [*(decision.old_lrs for decision in decisions), decisions[-1].new_lrs]
 
 
 def ambiguous(trace: Trace, precision: Precision) -> Iterable[int]:

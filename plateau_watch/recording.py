@@ -20,11 +20,13 @@ from plateau_watch.precision import Precision
 from plateau_watch.replay import Counters, OutsideChange
 from plateau_watch.scheduler import LrDtype, PlateauState
 
-Source = Literal["recorded", "given", "fitted"]
-"""Where a configuration comes from: the hook's trace, whoever asked, or the log itself by `fit`."""
+Source = Literal["recorded", "given", "hparams", "fitted"]
+"""Where a configuration comes from: the hook's trace, whoever asked, hyper-parameters that the log
+states, or the log's metric and LR by `fit`."""
 
-Meaning = Literal["before", "after"]
-"""Whether an LR logged at a step is the one before or after the scheduler's step."""
+Meaning = Literal["before", "after", "late"]
+"""What an LR logged beside a metric is: the one before the scheduler's step or after it; or "late":
+the one before the step before (Keras on TF 1, which logs none beside the first metric)."""
 
 CHANGES_SAID = 4
 """Outside changes that are said one by one; a warmup makes one at every step."""
@@ -109,12 +111,14 @@ class Recording:
         lr_tags: tag of each param group's LR.
         lr_precision: encoding in which the LRs were logged.
         logged: what a logged LR means.
-        lrs: the logged LR of each group, one tuple a step, None where none was logged.
+        lrs: the logged LR of each group before each step and, last, after all of them: n + 1
+            tuples, by what `logged` says they are; None where none was logged.
         config: the configuration at the first step.
         source: where it is from.
         start: the state before the first step.
         changes: what came from outside, in index order.
         rows: the hook's rows, where the run has them.
+        guesses: what was found out about how the log is to be read, one line each.
         warnings: what a reader has to know, one line each.
     """
 
@@ -134,6 +138,7 @@ class Recording:
     start: PlateauState
     changes: tuple[OutsideChange, ...] = ()
     rows: tuple[TraceRow, ...] = ()
+    guesses: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -164,7 +169,7 @@ def from_trace(trace: RecordedTrace) -> Recording:
         lr_tags=tuple(f"{trace.prefix}/lr/{name}" for name in groups),
         lr_precision="float64",
         logged="after",
-        lrs=tuple(row.new_lrs for row in trace.rows),
+        lrs=(first.old_lrs, *(row.new_lrs for row in trace.rows)),
         config=record.config,
         source="recorded",
         start=PlateauState(

@@ -1,7 +1,8 @@
-"""rules_fit: which rules fire at exactly the steps where a scheduler fired.
+"""rules_fit: which rules fire exactly where a scheduler fired.
 
 The scheduler factorises, and so does its inverse. Here is the part that decides *when*: every
-(mode, threshold_mode, threshold, patience, cooldown) that fires at these steps and at no other.
+(mode, threshold_mode, threshold, patience, cooldown) that fires at these steps and at no other. Where no
+LR was logged for a while, it is only known that a firing was at one of several steps.
 Thresholds come as intervals, computed and not sampled: all histories that some threshold leads to
 are followed at once, each with the thresholds that lead to it.
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 import math
 import struct
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple, get_args
@@ -34,6 +35,9 @@ Interval = tuple[float, float]
 
 Counts = tuple[int, int]
 """Lowest and highest count, both included; the highest may be `ANY`."""
+
+Window = tuple[int, int]
+"""First and last index of the steps at one of which a scheduler fired."""
 
 _ALL_THRESHOLDS: Interval = (0.0, sys.float_info.max)
 
@@ -68,7 +72,8 @@ class _History(NamedTuple):
 
     `improved` is the index of the last improvement, -1 for none; `longest` the longest run of bad
     steps that an improvement ended before the first firing; `patience` is known from the first
-    firing on, and -1 before; `cooldown` bounds that parameter.
+    firing on, and -1 before; `cooldown` bounds that parameter; `last` is the index of the last
+    firing, -1 for none, and `fired` counts them.
     """
 
     best: float
@@ -76,6 +81,8 @@ class _History(NamedTuple):
     longest: int
     patience: int
     cooldown: Counts
+    last: int = -1
+    fired: int = 0
 
 
 class _Led(NamedTuple):
@@ -86,24 +93,45 @@ class _Led(NamedTuple):
 
 
 def rules_that_fire_at(
-    metric: Sequence[float], precision: Precision, firings: Sequence[int], known: int
+    metric: Sequence[float],
+    precision: Precision,
+    windows: Sequence[Window],
+    known: int,
+    threshold_modes: Sequence[ThresholdMode] = get_args(ThresholdMode),
 ) -> list[Rules]:
-    """Find all rules under which a scheduler fires at these steps and at no other.
+    """Find all rules under which a scheduler fires once in each window and nowhere else.
+
+    Arguments and errors as for `rules_by_known`, for one number of known steps.
+    """
+    return rules_by_known(metric, precision, windows, (known,), threshold_modes)[known]
+
+
+def rules_by_known(
+    metric: Sequence[float],
+    precision: Precision,
+    windows: Sequence[Window],
+    known: Iterable[int],
+    threshold_modes: Sequence[ThresholdMode] = get_args(ThresholdMode),
+) -> dict[int, list[Rules]]:
+    """Find all rules under which a scheduler fires once in each window and nowhere else.
 
     Args:
         metric: what the scheduler was given, one value a step.
         precision: in which it was logged.
-        firings: indices at which it fired, ascending.
+        windows: where it fired, ascending, none overlapping.
         known: how many steps from the first on are known to have fired or not; later ones may have
-            fired without a trace.
+            fired without a trace. Several numbers make several sets, by number.
+        threshold_modes: those to look at.
 
     Raises:
         TooAmbiguousError: too many histories are possible.
     """
-    found: list[Rules] = []
-    for mode, threshold_mode in product(get_args(Mode), get_args(ThresholdMode)):
+    ends = sorted(set(known))
+    found: dict[int, list[Rules]] = {end: [] for end in ends}
+    for mode, threshold_mode in product(get_args(Mode), threshold_modes):
         search = _Search(mode, threshold_mode, metric, precision)
-        found += search.rules(frozenset(firings), known)
+        for end, rules in zip(ends, search.rules(windows, ends), strict=True):
+            found[end] += rules
     return found
 
 
@@ -122,34 +150,50 @@ class _Search:
         self._metric = metric
         self._stored_as = [preimage(value, precision) for value in metric]
 
-    def rules(self, firings: frozenset[int], known: int) -> list[Rules]:
-        """Follow the histories through all known steps."""
+    def rules(self, windows: Sequence[Window], ends: Sequence[int]) -> Iterator[list[Rules]]:
+        """Follow the histories through all known steps; yield the rules at each of the ends."""
         worst = PlateauConfig(mode=self._mode).worst
         start = _History(worst, -1, 0, -1, (0, ANY))
         led = {start: self._led(start, [_ALL_THRESHOLDS])}
-        last_firing, work = -1, 0
-        for index in range(known):
-            if index in firings:
-                led = self._fire(led, index, last_firing)
-                last_firing = index
+        upcoming, work = list(windows), 0
+        for index in range(ends[-1]):
+            if index in ends:
+                yield self._summary(led, index)
+            if upcoming and upcoming[0][0] <= index:
+                led = self._take(led, index, len(windows) - len(upcoming), upcoming[0][1])
+                if index == upcoming[0][1]:
+                    upcoming.pop(0)
             else:
-                self._pass(led, index, last_firing)
+                self._pass(led, index)
             work += len(led)
             if work > MOST_WORK:
                 raise TooAmbiguousError
-        return self._summary(led, known)
+        yield self._summary(led, ends[-1])
 
-    def _fire(self, led: dict[_History, _Led], index: int, last: int) -> dict[_History, _Led]:
+    def _take(
+        self, led: dict[_History, _Led], index: int, fired: int, last: int
+    ) -> dict[_History, _Led]:
+        """Take a step of a window: those that have not fired in it may, and must at its last."""
+        waiting = {history: way for history, way in led.items() if history.fired == fired}
+        passing = {history: way for history, way in led.items() if history.fired > fired}
+        after = self._fire(waiting, index)
+        self._pass(passing, index)
+        if index < last:
+            self._pass(waiting, index)
+            passing |= waiting
+        return passing | after
+
+    def _fire(self, led: dict[_History, _Led], index: int) -> dict[_History, _Led]:
         """Take a step that fired: the metric did not beat the bar, and the count was reached."""
         after: dict[_History, list[Interval]] = {}
         for history, (thresholds, _) in led.items():
             _, kept = self._split(history, index, thresholds)
-            fired = _fired(history, index, last)
+            fired = _fired(history, index)
             if kept and fired:
                 after.setdefault(fired, []).extend(kept)
         return {history: self._led(history, parts) for history, parts in after.items()}
 
-    def _pass(self, led: dict[_History, _Led], index: int, last: int) -> None:
+    def _pass(self, led: dict[_History, _Led], index: int) -> None:
         """Take a step that did not fire, in place: few histories change at a step."""
         metric = self._metric[index]
         best_case = self._stored_as[index][0 if self._mode == "min" else 1]
@@ -157,14 +201,15 @@ class _Search:
         changed: dict[_History, list[Interval]] = {}
         for history, (thresholds, easiest) in list(led.items()):
             may_beat = best_case < easiest if lower else best_case > easiest
+            last = history.last
             limited = last >= 0 and index - max(history.improved, last) > history.patience
             if not may_beat and not limited:
                 continue
             del led[history]
             beaten, kept = self._split(history, index, thresholds) if may_beat else ([], thresholds)
             if beaten:
-                changed.setdefault(_improved(history, metric, index, last), []).extend(beaten)
-            waited = _waited(history, index, last) if limited else history
+                changed.setdefault(_improved(history, metric, index), []).extend(beaten)
+            waited = _waited(history, index) if limited else history
             if kept and waited:
                 changed.setdefault(waited, []).extend(kept)
         for history, parts in changed.items():
@@ -213,9 +258,19 @@ class _Search:
         at_low, at_high = holds(low), holds(high)
         if at_low and at_high:
             return interval
+        if not (at_low or at_high):
+            return None
+        guess = self._threshold_of(metric, best)
         if at_low:
-            return low, _last_where(holds, low, high)
-        return (_last_where(holds, high, low), high) if at_high else None
+            return low, _last_where(holds, low, high, guess)
+        return _last_where(holds, high, low, guess), high
+
+    def _threshold_of(self, metric: float, best: float) -> float:
+        """About the threshold that puts the bar on the metric; no number where there is none."""
+        apart = best - metric if self._mode == "min" else metric - best
+        if self._threshold_mode == "abs" or not apart:
+            return apart
+        return apart / best if best else math.nan
 
     def _bar(self, best: float, threshold: float) -> float:
         """As `PlateauConfig.bar`, without making a configuration for each threshold tried."""
@@ -237,36 +292,37 @@ class _Search:
         ]
 
 
-def _improved(history: _History, metric: float, index: int, last_firing: int) -> _History:
+def _improved(history: _History, metric: float, index: int) -> _History:
     """An improvement ends a run of bad steps."""
     longest = history.longest
-    if last_firing < 0:
+    if history.last < 0:
         longest = max(longest, index - 1 - history.improved)
     return history._replace(best=metric, improved=index, longest=longest)
 
 
-def _fired(history: _History, index: int, last_firing: int) -> _History | None:
+def _fired(history: _History, index: int) -> _History | None:
     """What firing at this step says of patience and cooldown; None if it cannot have.
 
     With a cooldown c the count is index - max(last improvement, last firing + c).
     """
-    if last_firing < 0:
+    after = history._replace(last=index, fired=history.fired + 1)
+    if history.last < 0:
         patience = index - history.improved - 1
         fits = patience >= history.longest
-        return history._replace(patience=patience, longest=0) if fits else None
-    count = index - max(history.improved, last_firing)
-    exact = index - last_firing - history.patience - 1
+        return after._replace(patience=patience, longest=0) if fits else None
+    count = index - max(history.improved, history.last)
+    exact = index - history.last - history.patience - 1
     if count <= history.patience:
         return None
     low, high = history.cooldown
     lowest = low if count == history.patience + 1 else max(low, exact)
-    return _bounded(history, lowest, min(high, exact))
+    return _bounded(after, lowest, min(high, exact))
 
 
-def _waited(history: _History, index: int, last_firing: int) -> _History | None:
+def _waited(history: _History, index: int) -> _History | None:
     """What not firing says of the cooldown, where the count without one passes the patience."""
     low, high = history.cooldown
-    return _bounded(history, max(low, index - last_firing - history.patience), high)
+    return _bounded(history, max(low, index - history.last - history.patience), high)
 
 
 def _bounded(history: _History, low: int, high: int) -> _History | None:
@@ -278,15 +334,32 @@ def _known(bar: float, easiest: float) -> float:
     return easiest if math.isnan(bar) else bar
 
 
-def _last_where(holds: Callable[[float], bool], inside: float, outside: float) -> float:
-    """The last value from `inside` towards `outside` for which something still holds."""
+def _last_where(
+    holds: Callable[[float], bool], inside: float, outside: float, guess: float
+) -> float:
+    """The last value from `inside` towards `outside` for which something still holds.
+
+    The search starts around the guess, and is as sure without a good one.
+    """
     near, far = _ordinal(inside), _ordinal(outside)
-    while abs(far - near) > 1:
-        middle = (near + far) // 2
-        if holds(_from_ordinal(middle)):
-            near = middle
+
+    def narrow(probe: int) -> None:
+        nonlocal near, far
+        if holds(_from_ordinal(probe)):
+            near = probe
         else:
-            far = middle
+            far = probe
+
+    if guess > 0 and math.isfinite(guess):
+        around = _ordinal(guess)
+        stride = max(1, int(sys.float_info.epsilon / math.ulp(guess)))
+        while stride < abs(far - near):
+            for probe in (around - stride, around + stride):
+                if min(near, far) < probe < max(near, far):
+                    narrow(probe)
+            stride *= 16
+    while abs(far - near) > 1:
+        narrow((near + far) // 2)
     return _from_ordinal(near)
 
 

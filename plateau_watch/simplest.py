@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from plateau_watch.alignment import starts_that_fit
-from plateau_watch.config import PlateauConfig
+from plateau_watch.config import Mode, PlateauConfig
 from plateau_watch.levels_fit import Ladder, factor_from
 from plateau_watch.parity import lr_mismatches
+from plateau_watch.precision import shortest_decimal
 from plateau_watch.recording import Recording
-from plateau_watch.replay import replay
-from plateau_watch.rules_fit import Counts, Interval, Rules
-from plateau_watch.scheduler import PlateauState
+from plateau_watch.replay import Counters, OutsideChange, replay
+from plateau_watch.rules_fit import Counts, Interval, Rules, Window
+from plateau_watch.scheduler import LrDtype, PlateauState, rounded
 
 MOST_TIMINGS, MOST_FACTORS, MOST_PROVEN = 400, 6, 400
 """Candidates that are tried before giving up: rules with a threshold, factors of one interval, and
@@ -42,32 +43,47 @@ class Observed:
     """What a log shows of a scheduler's LRs.
 
     Attributes:
-        reductions: indices at which any LR fell.
+        reductions: the steps at which any LR fell; each is a window of one step, or of several
+            where no LR was logged between them.
         known: steps from the first on of which it is known whether an LR changed.
-        levels: for each group its LRs as they were logged, one after the other.
+        levels: for each group its LRs as they were logged, one after the other, from the last of
+            `set_lrs` on.
+        set_lrs: LRs that something else set before a step (a warmup): its index, and the LRs.
     """
 
-    reductions: tuple[int, ...]
+    reductions: tuple[Window, ...]
     known: int
     levels: tuple[tuple[float, ...], ...]
+    set_lrs: tuple[tuple[int, tuple[float, ...]], ...] = ()
 
     def known_where(self, *, floored: bool) -> int:
         """Steps of which it is known whether the scheduler fired."""
         if not floored:
             return self.known
-        return self.reductions[-1] + 1 if self.reductions else 0
+        return self.reductions[-1][1] + 1 if self.reductions else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A configuration and the starting LRs with which its replay reproduces a log exactly."""
+    """A configuration and a start with which its replay reproduces a log exactly.
+
+    Attributes:
+        config: the configuration.
+        start: the state before the first step.
+        changes: what something else set on the way (a warmup).
+    """
 
     config: PlateauConfig
-    start_lrs: tuple[float, ...]
+    start: PlateauState
+    changes: tuple[OutsideChange, ...]
 
 
 def simplest_member(
-    recording: Recording, explanations: Sequence[Explanation], observed: Observed
+    recording: Recording,
+    explanations: Sequence[Explanation],
+    observed: Observed,
+    lr_dtype: LrDtype = "python",
+    expected: Mode = "min",
 ) -> Proven | None:
     """Return the first member, from the simplest on, that an exact replay proves; None for none.
 
@@ -75,24 +91,87 @@ def simplest_member(
         recording: the log that it has to reproduce.
         explanations: the feasible set, the plainest explanation first.
         observed: what the set was made of.
+        lr_dtype: in which the scheduler held its LRs.
+        expected: the mode that the metric calls for.
     """
     candidates = (
         config
-        for timing, ladder in islice(_timings(explanations), MOST_TIMINGS)
+        for timing, ladder in islice(_timings(explanations, expected), MOST_TIMINGS)
         if _fires_so(recording, timing, observed, ladder)
         for config in _with_ladder(timing, ladder, recording, observed.levels)
     )
     for config in islice(candidates, MOST_PROVEN):
-        for lrs in (recording.start.lrs, starts_that_fit(recording, config.factor)):
-            if lrs is not None and _reproduces(recording, config, lrs):
-                return Proven(config, lrs)
+        proven = prove(recording, config, observed.set_lrs, lr_dtype)
+        if proven:
+            return proven
     return None
 
 
-def _timings(explanations: Sequence[Explanation]) -> Iterator[tuple[PlateauConfig, Ladder]]:
+def prove(
+    recording: Recording,
+    config: PlateauConfig,
+    set_lrs: Sequence[tuple[int, tuple[float, ...]]] = (),
+    lr_dtype: LrDtype = "python",
+) -> Proven | None:
+    """Return a start with which a configuration reproduces a log exactly; None for none.
+
+    Arguments as for `simplest_member` and `Observed`.
+
+    Raises:
+        ConfigError: a list `min_lr` that does not fit the number of param groups.
+    """
+    for lrs in _starts(recording, config, lr_dtype):
+        dtypes = (lr_dtype,) * len(lrs)
+        start = PlateauState.initial(config, lrs, dtypes)
+        changes = _changes(recording, config, start, set_lrs)
+        candidate = replace(recording, config=config, start=start, changes=changes)
+        trace = replay(config, recording.metric, start, changes)
+        if not list(lr_mismatches(candidate, trace)):
+            return Proven(config, start, changes)
+    return None
+
+
+def _starts(
+    recording: Recording, config: PlateauConfig, lr_dtype: LrDtype
+) -> Iterator[tuple[float, ...]]:
+    """Yield starting LRs: as somebody wrote them, or as they were held, or as they have to be."""
+    if lr_dtype != "python":
+        yield tuple(rounded(lr, lr_dtype) for lr in recording.start.lrs)
+        return
+    yield recording.start.lrs
+    lrs = starts_that_fit(recording, config.factor)
+    if lrs is not None:
+        yield lrs
+
+
+def _changes(
+    recording: Recording,
+    config: PlateauConfig,
+    start: PlateauState,
+    set_lrs: Sequence[tuple[int, tuple[float, ...]]],
+) -> tuple[OutsideChange, ...]:
+    """Make changes from outside of LRs that were set, with what each of them met."""
+    changes: list[OutsideChange] = []
+    for index, lrs in set_lrs:
+        before = replay(config, recording.metric[:index], start, changes).states[-1]
+        was = Counters(before.best, before.num_bad_epochs, before.cooldown_counter)
+        changes.append(
+            OutsideChange(
+                index,
+                was,
+                before.lrs,
+                lrs=tuple(shortest_decimal(lr, recording.lr_precision) for lr in lrs),
+            )
+        )
+    return tuple(changes)
+
+
+def _timings(
+    explanations: Sequence[Explanation], expected: Mode
+) -> Iterator[tuple[PlateauConfig, Ladder]]:
     """Yield members as far as they decide when to fire, the rules nearest to torch's first."""
     for explanation in explanations:
-        for rules in sorted(explanation.rules, key=_strangeness):
+        for rules in sorted(explanation.rules, key=lambda rules: _strangeness(rules, expected)):
             for threshold in _representatives(rules.thresholds):
                 yield (
                     PlateauConfig(
@@ -112,8 +191,11 @@ def _fires_so(
     """Whether a replay fires at the observed steps; the LRs play no part in that."""
     known = observed.known_where(floored=ladder.floored)
     trace = replay(timing, recording.metric[:known], PlateauState.initial(timing, (1.0,)))
-    fired = tuple(index for index, decision in enumerate(trace.decisions) if decision.fired)
-    return fired == observed.reductions
+    fired = [index for index, decision in enumerate(trace.decisions) if decision.fired]
+    return len(fired) == len(observed.reductions) and all(
+        first <= index <= last
+        for index, (first, last) in zip(fired, observed.reductions, strict=True)
+    )
 
 
 def _with_ladder(
@@ -133,20 +215,14 @@ def _factors(
 ) -> Iterator[float]:
     """Yield simple factors; then those from the shortest start; then the first ratio."""
     yield from islice(_decimals(ladder.factor, 0.1), MOST_FACTORS)
-    for start, group in zip(recording.start.lrs, levels, strict=True):
+    for group in levels:
+        start = shortest_decimal(group[0], recording.lr_precision)
         exact = factor_from(start, group, recording.lr_precision)
         if exact:
             yield from islice(_decimals(exact, 0.1), MOST_FACTORS)
         if len(group) > 1:
             ratio = group[1] / start
             yield from (ratio, math.nextafter(ratio, 0), math.nextafter(ratio, 1))
-
-
-def _reproduces(recording: Recording, config: PlateauConfig, lrs: tuple[float, ...]) -> bool:
-    start = PlateauState.initial(config, lrs)
-    candidate = replace(recording, config=config, start=start)
-    trace = replay(config, recording.metric, start)
-    return not list(lr_mismatches(candidate, trace, recording.logged))
 
 
 def _min_lr(ladder: Ladder, levels: Sequence[Sequence[float]]) -> float | tuple[float, ...]:
@@ -165,10 +241,10 @@ def _eps(ladder: Ladder) -> float:
     return ladder.eps[1] * 0.999 if math.isfinite(ladder.eps[1]) else 1e-8
 
 
-def _strangeness(rules: Rules) -> tuple[int, int, int]:
+def _strangeness(rules: Rules, expected: Mode) -> tuple[int, int, int]:
     """How far a set is from torch's defaults; a threshold nobody writes counts twice."""
     usual = _holds(rules, USUAL_THRESHOLDS[:1])
-    strange = (rules.mode != "min") + (rules.threshold_mode != "rel") + (rules.cooldown[0] > 0)
+    strange = (rules.mode != expected) + (rules.threshold_mode != "rel") + (rules.cooldown[0] > 0)
     odd = 0 if usual else 1 if _holds(rules, USUAL_THRESHOLDS) else 2
     return strange + odd, rules.cooldown[0], rules.patience[0]
 

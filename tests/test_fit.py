@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from plateau_watch.alignment import aligned
+from plateau_watch.alignment import Reading, aligned
 from plateau_watch.commands import main
 from plateau_watch.comparison import compare
 from plateau_watch.config import PlateauConfig
@@ -76,6 +76,10 @@ def one_random_run(rng):
     return config, aligned(*series, PlateauConfig(), meaning)
 
 
+def windows(firings):
+    return [(index, index) for index in firings]
+
+
 def within(value, interval):
     return interval is None or interval[0] <= value <= interval[1]
 
@@ -118,7 +122,7 @@ def test_every_member_of_a_set_of_rules_fires_alike(seed):
         return [index for index, decision in enumerate(trace.decisions) if decision.fired]
 
     observed = firings(true)
-    found = rules_that_fire_at(metric, "float64", observed, len(metric))
+    found = rules_that_fire_at(metric, "float64", windows(observed), len(metric))
     assert found
     for rules in found:
         for threshold in {end for interval in rules.thresholds[:3] for end in interval}:
@@ -143,7 +147,7 @@ def test_just_outside_a_threshold_interval_the_rules_no_longer_fire_so(seed):
     observed = [i for i, d in enumerate(replay(config, metric, start).decisions) if d.fired]
     rules = next(
         rules
-        for rules in rules_that_fire_at(metric, "float64", observed, len(metric))
+        for rules in rules_that_fire_at(metric, "float64", windows(observed), len(metric))
         if (rules.mode, rules.threshold_mode, rules.patience) == ("min", "rel", (2, 2))
         and any(low <= 0.01 <= high for low, high in rules.thresholds)
     )
@@ -177,7 +181,7 @@ def test_a_first_metric_that_is_not_finite_is_said_to_leave_the_first_step_open(
     config = PlateauConfig(patience=0)
     series = logged([float("nan"), *METRIC], config, (0.1,), *["float32"] * 2, "after")
     with pytest.raises(NotEnoughToldError, match="whether the first step reduced cannot be told"):
-        fitted(*series, "after")
+        fitted(*series, Reading("after"))
 
 
 def test_a_long_smooth_metric_takes_seconds_and_not_minutes():
@@ -195,7 +199,7 @@ def test_a_log_that_would_take_too_long_is_said_to_be_too_ambiguous(monkeypatch)
     monkeypatch.setattr("plateau_watch.rules_fit.MOST_WORK", 20)
     series = logged(METRIC, PlateauConfig(patience=2), (0.1,), *["float32"] * 2, "after")
     with pytest.raises(NotEnoughToldError, match="repeats itself too often to be told"):
-        fitted(*series, "after")
+        fitted(*series, Reading("after"))
 
 
 def test_an_lr_that_no_plateau_explains_is_said_to_be_one():
@@ -209,13 +213,13 @@ def test_an_lr_that_rises_is_refused():
     metric = Series.of(np.linspace(1, 0, 10))
     warmup = Series.of([0.1, 0.2, 0.3, *[0.3] * 7], tag="lr")
     with pytest.raises(NotEnoughToldError, match="the LR rises at step 1"):
-        fitted(metric, [warmup], "after")
+        fitted(metric, [warmup], Reading("after"))
 
 
 @pytest.mark.parametrize("meaning", ["before", "after"])
 def test_the_simplest_member_reproduces_the_log(meaning):
     series = logged(METRIC, PlateauConfig(patience=2), (0.1,), "float32", "float32", meaning)
-    (found,) = fitted(*series, meaning)
+    (found,) = fitted(*series, Reading(meaning))
     assert found.recording.source == "fitted"
     assert found.recording.config == PlateauConfig(patience=2)
     assert compare(found.recording).parity.exact

@@ -163,8 +163,10 @@ def test_an_lr_after_the_last_metric_point_is_said_not_to_be_checked():
 
 def test_what_the_last_step_did_may_be_logged_after_it():
     metric, lrs = logged(METRIC, PATIENCE_1, (0.001,), "before")
-    lr = Series.of([*lrs[0].values, 1e-5], precision="float32")
-    assert compare(from_series(metric, [lr], PATIENCE_1)).parity.exact
+    lr = Series.of(as_float32([*lrs[0].values, 1e-5]), precision="float32")
+    report = compare(from_series(metric, [lr], PATIENCE_1))
+    assert report.parity.exact
+    assert report.parity.checked == len(metric) + 1, "the last step too is checked"
 
 
 def test_a_starting_lr_of_many_digits_is_found_within_its_rounding():

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from rich.console import Console
 
-from plateau_watch.alignment import from_series
+from plateau_watch.alignment import Reading, from_series
 from plateau_watch.commands.progress import reading
 from plateau_watch.commands.stated import Stated, read_stated
 from plateau_watch.errors import ConfigError, NotEnoughToldError, NothingToReadError
@@ -88,7 +88,7 @@ def _fitted_or_not(
     if missing or not (said.metric and said.lrs):
         return NotReplayed(log.run, missing, _tags(log))
     try:
-        return fitted(log.series[said.metric], [log.series[tag] for tag in said.lrs], said.logged)
+        return fitted(log.series[said.metric], [log.series[tag] for tag in said.lrs], Reading(said.logged))
     except NotEnoughToldError as error:
         return NotReplayed(log.run, str(error), _tags(log))
 

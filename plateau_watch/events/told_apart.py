@@ -90,7 +90,7 @@ def _goes_on(
         return _same_writer([files[member].name for member in group], files[position].name) or (
             _overlap([contents[member] for member in group], contents[position])
         )
-    several = {tag for tag in shared if earlier[tag].count > 1 and later[tag].count > 1} or shared
+    several = {tag for tag in shared if earlier[tag].count > 1 or later[tag].count > 1} or shared
     lowest = min(earlier[tag].lowest for tag in several)
     says_so = any(step > lowest for step, *_ in contents[position].restarts)
     return says_so or not any(_starts_over(earlier[tag], later[tag]) for tag in several)
