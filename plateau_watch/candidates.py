@@ -28,6 +28,9 @@ _NEVER_A_METRIC = re.compile(
 )
 _EPOCHS = re.compile(r"(^|/)epochs?$", re.IGNORECASE)
 _PER_BATCH = re.compile(r"(^|[/_\-. ])(batch(es)?|steps?|iter(ation)?s?)([/_\-. ]|$)", re.IGNORECASE)
+_SAYS_NO_KIND = frozenset(
+    "val valid validation eval evaluation test dev train training epoch avg mean total".split()
+)
 _VALIDATION = re.compile(
     r"(^|[/_\-. ])(val|valid|validation|eval|evaluation|dev|test)([/_\-. @]|$)", re.IGNORECASE
 )
@@ -68,6 +71,8 @@ def lr_candidates(series: Iterable[Series]) -> list[tuple[Series, ...]]:
 def metric_candidates(series: Iterable[Series]) -> list[Series]:
     """Return what could have been the metric, the likeliest first.
 
+    What never moves is one only where nothing does.
+
     Args:
         series: all of the training's, whatever their runs.
     """
@@ -78,9 +83,9 @@ def metric_candidates(series: Iterable[Series]) -> list[Series]:
         and not _LR.search(points.tag)
         and not _NEVER_A_METRIC.search(points.tag)
         and not (_EPOCHS.search(points.tag) and _counts_up(points))
-        and (points.values[1:] != points.values[:-1]).any()
     ]
-    return sorted(found, key=unlikeliness)
+    moving = [points for points in found if (points.values[1:] != points.values[:-1]).any()]
+    return sorted(moving or found, key=unlikeliness)
 
 
 def expected_mode(tag: str) -> Mode | None:
@@ -90,17 +95,25 @@ def expected_mode(tag: str) -> Mode | None:
     return "max" if _SCORE.search(tag) else None
 
 
-def unlikeliness(metric: Series) -> tuple[bool, bool, bool, int, str, str]:
-    """Order metrics by their names: validation and losses first, what is logged a batch last."""
-    name = f"{metric.run}/{metric.tag}"
-    return (
-        bool(_PER_BATCH.search(metric.tag)),
-        not _VALIDATION.search(name),
-        not _LOSS.search(metric.tag),
-        len(metric.tag),
-        metric.tag,
-        metric.run,
-    )
+def unlikeliness(metric: Series) -> tuple[int, str, str]:
+    """Order metrics by their names; the first number says how far one is from a validation loss.
+
+    Schedulers are mostly given the validation loss, less often a score, and least often one
+    component of a loss, something of the training set, or what is logged once a batch.
+    """
+    validation = _VALIDATION.search(f"{metric.run}/{metric.tag}")
+    far = 6 * is_per_batch(metric.tag) + 3 * (not validation) + _kind(metric.tag)
+    return far, metric.tag, metric.run
+
+
+def _kind(tag: str) -> int:
+    """How unlikely a kind of metric is: a plain loss, a score, part of a loss or an error, else."""
+    words = [word for word in re.split(r"[^A-Za-z0-9]+", tag.lower()) if word]
+    if [word for word in words if word not in _SAYS_NO_KIND] == ["loss"]:
+        return 0
+    if _LOSS.search(tag):
+        return 4
+    return 1 if _SCORE.search(tag) else 5
 
 
 def is_per_batch(tag: str) -> bool:

@@ -10,7 +10,9 @@ needs a strange threshold, or the wrong mode, is then no explanation but a coinc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from plateau_watch.alignment import FOUND_OUT, Reading
@@ -24,13 +26,17 @@ from plateau_watch.candidates import (
 from plateau_watch.config import Mode, PlateauConfig
 from plateau_watch.conventions import Convention, convention_of
 from plateau_watch.errors import NotEnoughToldError
-from plateau_watch.fit import KERAS, NEVER_FALLS, TORCH, Fitted, fitted
+from plateau_watch.fit import KERAS, NEVER_FALLS, TORCH, Fitted, Rulebook, fitted
 from plateau_watch.replay import replay
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
+from plateau_watch.stated_hparams import StatedHparams
 
 MOST_METRICS = 40
 """Metrics of one training that are tried, the likeliest first."""
+
+LIKELY = 2
+"""Unlikeliness up to which a metric may well be the scheduler's: a validation loss or score."""
 
 STRANGE = 9
 """Strangeness from which on an explanation is taken for a coincidence."""
@@ -50,6 +56,9 @@ class Tags:
     lrs: tuple[str, ...] | None = None
 
 
+NOTHING_SAID = Tags()
+
+
 @dataclass(frozen=True, slots=True)
 class Detection:
     """An explanation of a training's LR.
@@ -58,18 +67,23 @@ class Detection:
         fitted: the fits of the metric and LR that were chosen, one for each reading; the first is
             the likeliest.
         convention: the framework whose names these are, where they tell.
-        strangeness: 0 for what anybody would write; see `strangeness`.
-        also: other metrics that explain the same LR as plausibly.
+        strangeness: how far it is from what somebody would write, from 0.
+        findings: what a user would want to know of the training itself, one line each.
+        also: other metrics that explain the same LR as exactly, the likeliest first.
     """
 
     fitted: tuple[Fitted, ...]
     convention: Convention | None
     strangeness: int
+    findings: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
 
 
 def detect(
-    series: Sequence[Series], tags: Tags = Tags(), said: Reading = FOUND_OUT
+    series: Sequence[Series],
+    tags: Tags = NOTHING_SAID,
+    said: Reading = FOUND_OUT,
+    stated: StatedHparams | None = None,
 ) -> Detection:
     """Find what explains the LR of one training.
 
@@ -77,6 +91,7 @@ def detect(
         series: all of the training's, whatever their runs.
         tags: the metric and the LR, as far as they were said.
         said: how the log is to be read, as far as it was said.
+        stated: the scheduler's parameters, as the log's own hyper-parameters state them.
 
     Raises:
         NotEnoughToldError: nothing there looks like an LR or a metric, the LR never falls, or
@@ -84,44 +99,41 @@ def detect(
     """
     lrs = _lrs(series, tags)
     metrics = _metrics(series, tags)
-    pairs = list(_pairs(metrics, lrs))
-    asked = tags.metric is not None
     found: list[Detection] = []
     whys: list[str] = []
-    for metric, group in pairs:
-        if found and not asked and is_per_batch(metric.tag):
+    for metric, group in _pairs(metrics, lrs):
+        if found and is_per_batch(metric.tag) and tags.metric is None:
             break
         try:
-            found.append(_explained(metric, group, said, asked=asked))
+            found.append(_explained(metric, group, said, stated, asked=tags.metric is not None))
         except NotEnoughToldError as error:
             whys.append(str(error))
     if not found:
-        raise NotEnoughToldError(_why(whys, lrs))
-    best = min(found, key=_order)
-    also = [
-        _name(other)
-        for other in sorted(found, key=_order)
-        if other is not best and other.strangeness <= best.strangeness and _name(other) != _name(best)
-    ]
-    return replace(best, also=tuple(dict.fromkeys(also)))
+        raise NotEnoughToldError(_why(whys, lrs, metrics))
+    best, *others = sorted(found, key=_order)
+    also = dict.fromkeys(_name(other) for other in others)
+    also.pop(_name(best), None)
+    return replace(best, also=tuple(also))
 
 
-def strangeness(config: PlateauConfig, expected: Mode | None) -> int:
+def strangeness(
+    config: PlateauConfig, expected: Mode | None, convention: Convention | None = None
+) -> int:
     """How far an explanation is from what somebody would write: 0 to `STRANGE`.
 
-    The mode counts, where the metric's name calls for one: a `max` on a loss is nothing that
-    anybody writes, a `min` on a score is a mistake that many make, and then all else has to be
-    plain. A threshold has few digits and is small.
+    A threshold has few digits and is small. The mode counts where the metric's name calls for
+    one: nobody writes `max` for a loss. To leave it at `min` for a score is a mistake that is
+    made; but then the LR falls whatever the metric does, as it does by plan, so it is believed
+    only where all else is plain and the framework is known, with the moment at which it logs.
     """
-    wrong_mode = expected is not None and config.mode != expected
-    plain = _plain_threshold(config)
-    if wrong_mode:
-        usual = plain == 0 and config.cooldown == 0
-        return 3 if config.mode == "min" and usual else STRANGE
-    return plain + (config.mode == "max" and expected is None) + (config.cooldown > 0)
+    threshold = _odd_threshold(config)
+    if expected is not None and config.mode != expected:
+        forgotten = config.mode == "min" and threshold == 0 and config.patience >= 1
+        return 2 if convention and forgotten and config.cooldown == 0 else STRANGE
+    return threshold + (config.mode == "max" and expected is None) + (config.cooldown > 0)
 
 
-def _plain_threshold(config: PlateauConfig) -> int:
+def _odd_threshold(config: PlateauConfig) -> int:
     threshold = config.threshold
     if threshold in (1e-4, 0.0, 1e-3, 1e-2):
         return 0
@@ -131,9 +143,14 @@ def _plain_threshold(config: PlateauConfig) -> int:
 
 
 def _explained(
-    metric: Series, lrs: Sequence[Series], said: Reading, *, asked: bool
+    metric: Series,
+    lrs: Sequence[Series],
+    said: Reading,
+    stated: StatedHparams | None,
+    *,
+    asked: bool,
 ) -> Detection:
-    """Fit one metric to one LR; by the framework's convention first, where there is one.
+    """Explain one LR by one metric; by the framework's convention first, where there is one.
 
     Raises:
         NotEnoughToldError: nothing fits, or what fits is a coincidence.
@@ -142,38 +159,55 @@ def _explained(
     convention = convention_of(lrs[0].tag, first_missing=first_missing)
     expected = expected_mode(metric.tag)
     rulebook = KERAS if convention and convention.rules == "keras" else TORCH
-    found = fitted(metric, lrs, said, rulebook, expected or "min")
-    judged = sorted(
-        found, key=lambda each: _misread(each, convention) + strangeness(_config(each), expected)
-    )
-    if convention and not _misread(judged[0], convention):
-        judged = [each for each in judged if not _misread(each, convention)]
-    least = strangeness(_config(judged[0]), expected)
-    if not asked:
-        why = _coincidence(judged[0], least)
-        if why:
-            raise NotEnoughToldError(why)
-    return Detection(tuple(judged), convention, least)
+    found = _by_convention(metric, lrs, said, convention, rulebook, expected or "min", stated)
+
+    def strange(each: Fitted) -> int:
+        return strangeness(each.recording.config, expected, convention)
+
+    best, *others = sorted(found, key=strange)
+    least = strange(best)
+    if least >= STRANGE and not asked:
+        raise NotEnoughToldError(_coincidence(best))
+    return Detection((best, *others), convention, least, tuple(_findings(best, expected)))
 
 
-def _misread(found: Fitted, convention: Convention | None) -> int:
-    return 0 if convention is None or found.recording.logged == convention.logged else 2
+def _by_convention(
+    metric: Series,
+    lrs: Sequence[Series],
+    said: Reading,
+    convention: Convention | None,
+    rulebook: Rulebook,
+    expected: Mode,
+    stated: StatedHparams | None,
+) -> tuple[Fitted, ...]:
+    """Fit in the reading that the framework's convention says; where that fails, in every one."""
+    config = stated.config if stated else None
+    if convention and said.logged is None:
+        usual = replace(said, logged=convention.logged)
+        with suppress(NotEnoughToldError):
+            return fitted(metric, lrs, usual, rulebook, expected, config)
+    return fitted(metric, lrs, said, rulebook, expected, config)
 
 
-def _coincidence(found: Fitted, least: int) -> str:
-    """Why a fit is taken for a coincidence; "" if it is not."""
-    config = _config(found)
-    if least >= STRANGE:
-        return (
-            "no plateau configuration that somebody would write explains this LR: it would take "
-            f"mode={config.mode} and threshold={config.threshold:.6g} ({config.threshold_mode}) on "
-            f"{found.recording.metric_tag!r}; naming it with --metric shows that fit"
+def _findings(found: Fitted, expected: Mode | None) -> Iterator[str]:
+    recording = found.recording
+    mode = recording.config.mode
+    if expected is not None and mode != expected:
+        better = "falls" if expected == "min" else "rises"
+        yield (
+            f"{recording.metric_tag} is better the more it {better}, and the scheduler's mode is "
+            f"{mode}: it cut the LR while the metric improved (or the LR fell by plan, every so "
+            "many steps, whatever the metric did)"
         )
-    return ""
 
 
-def _config(found: Fitted) -> PlateauConfig:
-    return found.recording.config
+def _coincidence(found: Fitted) -> str:
+    config = found.recording.config
+    return (
+        "no plateau configuration explains this LR, but for one that nobody would write: "
+        f"mode={config.mode} and threshold={config.threshold:.6g} ({config.threshold_mode}) on "
+        f"{found.recording.metric_tag!r}; --metric shows it"
+    )
 
 
 def _name(found: Detection) -> str:
@@ -181,11 +215,10 @@ def _name(found: Detection) -> str:
     return f"{recording.metric_tag} of run {recording.run}"
 
 
-def _order(found: Detection) -> tuple[object, ...]:
+def _order(found: Detection) -> tuple[int, int, str, str]:
     recording = found.fitted[0].recording
-    metric = Series.of([0.0], run=recording.run, tag=recording.metric_tag)
-    per_batch, training, *rest = unlikeliness(metric)
-    return per_batch, found.strangeness, training, *rest
+    far, *name = unlikeliness(Series.of([], run=recording.run, tag=recording.metric_tag))
+    return far + found.strangeness, far, *name
 
 
 def _lrs(series: Sequence[Series], tags: Tags) -> list[tuple[Series, ...]]:
@@ -229,19 +262,26 @@ def _pairs(
             yield metric, group
 
 
-def _why(whys: Sequence[str], lrs: Sequence[tuple[Series, ...]]) -> str:
+def _why(
+    whys: Sequence[str], lrs: Sequence[tuple[Series, ...]], metrics: Sequence[Series]
+) -> str:
     """The reason that says the most: a fit that failed, before an LR that never falls."""
-    telling = [why for why in whys if why != NEVER_FALLS]
-    if telling and any((each.values[1:] < each.values[:-1]).any() for group in lrs for each in group):
-        return next((why for why in telling if why.startswith("no plateau")), telling[0])
-    return NEVER_FALLS
+    falls = any((each.values[1:] < each.values[:-1]).any() for group in lrs for each in group)
+    if not falls:
+        return f"{NEVER_FALLS}{_bound(metrics[0])}"
+    telling = [why for why in whys if not why.startswith(NEVER_FALLS)] or [NEVER_FALLS]
+    return next((why for why in telling if "no patience" in why), telling[0])
 
 
-def longest_wait(metric: Series, mode: Mode) -> int:
-    """Return the most bad steps in a row under torch's default threshold.
-
-    A scheduler that never fired on this metric had at least that patience.
-    """
-    config = PlateauConfig(mode=mode, patience=float("inf"))
+def _bound(metric: Series) -> str:
+    """What never firing says of the patience, where this is likely to be the metric."""
+    if unlikeliness(metric)[0] > LIKELY:
+        return ""
+    mode = expected_mode(metric.tag) or "min"
+    config = PlateauConfig(mode=mode, patience=math.inf)
     trace = replay(config, metric.values.tolist(), PlateauState.initial(config, (1.0,)))
-    return max(decision.num_bad_epochs for decision in trace.decisions)
+    wait = max(decision.num_bad_epochs for decision in trace.decisions)
+    return (
+        f"; a scheduler that saw {metric.tag!r} with torch's threshold and never fired had a "
+        f"patience of {wait} or more"
+    )

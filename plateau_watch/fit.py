@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 
 from plateau_watch.alignment import FOUND_OUT, Reading, alignments
 from plateau_watch.config import Mode, PlateauConfig, ThresholdMode
-from plateau_watch.errors import NotEnoughToldError
+from plateau_watch.errors import ConfigError, NotEnoughToldError
 from plateau_watch.levels_fit import ladders
-from plateau_watch.recording import Recording
+from plateau_watch.recording import Recording, Source
 from plateau_watch.rules_fit import TooAmbiguousError, Window, rules_by_known
 from plateau_watch.scheduler import LrDtype
 from plateau_watch.series import Series
-from plateau_watch.simplest import Explanation, Observed, Proven, simplest_member
+from plateau_watch.simplest import Explanation, Observed, Proven, prove, simplest_member
 
 NEVER_FALLS = (
     "the LR never falls, so no parameters can be told: more patience, an LR at its bound, or no "
@@ -39,14 +39,20 @@ class Rulebook:
     Attributes:
         threshold_modes: those that these rules have.
         lr_dtypes: in which the scheduler may have held its LRs, the likeliest first.
+        usual: its defaults.
     """
 
     threshold_modes: tuple[ThresholdMode, ...] = ("rel", "abs")
     lr_dtypes: tuple[LrDtype, ...] = ("python", "float32")
+    usual: PlateauConfig = PlateauConfig()
 
 
 TORCH = Rulebook()
-KERAS = Rulebook(threshold_modes=("abs",), lr_dtypes=("float32", "python"))
+KERAS = Rulebook(
+    threshold_modes=("abs",),
+    lr_dtypes=("float32", "python"),
+    usual=PlateauConfig(patience=9, threshold_mode="abs", eps=0.0),
+)
 """Keras' rules by torch's: an absolute threshold, and LRs that are held in float32."""
 
 
@@ -79,6 +85,7 @@ def fit(recording: Recording, rulebook: Rulebook = TORCH, expected: Mode = "min"
         rulebook: whose rules made the LR.
         expected: the mode that the metric calls for; of two members equally simple it decides.
     """
+    usual = rulebook.usual.with_changes(mode=expected)
     observed = observe(recording)
     if isinstance(observed, str):
         return Fit((), None, (), observed)
@@ -105,7 +112,7 @@ def fit(recording: Recording, rulebook: Rulebook = TORCH, expected: Mode = "min"
             if (rules := by_known[observed.known_where(floored=ladder.floored)])
         ]
         simplest = (
-            simplest_member(recording, explanations, observed, lr_dtype, expected)
+            simplest_member(recording, explanations, observed, lr_dtype, usual)
             if explanations
             else None
         )
@@ -182,6 +189,7 @@ def fitted(
     said: Reading = FOUND_OUT,
     rulebook: Rulebook = TORCH,
     expected: Mode = "min",
+    stated: PlateauConfig | None = None,
 ) -> tuple[Fitted, ...]:
     """Fit a metric and LRs that were logged apart, in every way to read them.
 
@@ -191,6 +199,8 @@ def fitted(
         said: what was said of how the log is to be read.
         rulebook: whose rules made the LR.
         expected: the mode that the metric calls for.
+        stated: a configuration that the log's hyper-parameters state; where it reproduces the log,
+            it is taken, even if the LR never falls.
 
     Returns:
         A fit for each reading that has one, the one nearer to torch's defaults first. All are
@@ -203,18 +213,36 @@ def fitted(
         (recording, fit(recording, rulebook, expected))
         for recording in alignments(metric, lrs, PlateauConfig(), said)
     ]
+    if stated:
+        by_statement = [
+            _fitted(recording, found, proven, "hparams")
+            for recording, found in attempts
+            if (proven := _proven(recording, stated))
+        ]
+        if by_statement:
+            return tuple(by_statement)
     explained = [
-        _fitted(recording, found, found.simplest)
+        _fitted(recording, found, found.simplest, "fitted")
         for recording, found in attempts
         if found.simplest is not None
     ]
     if not explained:
-        raise NotEnoughToldError(_nothing_fits(attempts[0][1]))
+        raise NotEnoughToldError(_nothing_fits([found for _, found in attempts]))
     return tuple(sorted(explained, key=_distance))
 
 
-def _fitted(recording: Recording, found: Fit, proven: Proven) -> Fitted:
-    few = len(found.reductions) < ENOUGH_REDUCTIONS
+def _proven(recording: Recording, config: PlateauConfig) -> Proven | None:
+    observed = observe(recording)
+    if isinstance(observed, str):
+        return None
+    try:
+        return prove(recording, config, observed.set_lrs)
+    except ConfigError:
+        return None
+
+
+def _fitted(recording: Recording, found: Fit, proven: Proven, source: Source) -> Fitted:
+    few = source == "fitted" and len(found.reductions) < ENOUGH_REDUCTIONS
     note = (
         f"{len(found.reductions)} reduction(s) are little evidence: some rules fit almost any such "
         "LR, whether a plateau scheduler made it or not"
@@ -223,7 +251,7 @@ def _fitted(recording: Recording, found: Fit, proven: Proven) -> Fitted:
         replace(
             recording,
             config=proven.config,
-            source="fitted",
+            source=source,
             start=proven.start,
             changes=proven.changes,
             warnings=(*recording.warnings, *[note] * few),
@@ -237,7 +265,9 @@ def _distance(found: Fitted) -> int:
     return len(found.recording.config.differences(PlateauConfig()))
 
 
-def _nothing_fits(found: Fit) -> str:
-    if found.why_not == NEVER_FALLS:
+def _nothing_fits(found: Sequence[Fit]) -> str:
+    """Say why nothing fits: that of the reading in which the most could be told."""
+    most = max(found, key=lambda each: len(each.reductions))
+    if most.why_not == NEVER_FALLS:
         return NEVER_FALLS
-    return f"no plateau configuration explains this LR: {found.why_not}"
+    return f"no plateau configuration explains this LR: {most.why_not}"

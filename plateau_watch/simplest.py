@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from plateau_watch.alignment import starts_that_fit
-from plateau_watch.config import Mode, PlateauConfig
+from plateau_watch.config import PlateauConfig
 from plateau_watch.levels_fit import Ladder, factor_from
 from plateau_watch.parity import lr_mismatches
 from plateau_watch.precision import shortest_decimal
@@ -83,7 +83,7 @@ def simplest_member(
     explanations: Sequence[Explanation],
     observed: Observed,
     lr_dtype: LrDtype = "python",
-    expected: Mode = "min",
+    usual: PlateauConfig = PlateauConfig(),
 ) -> Proven | None:
     """Return the first member, from the simplest on, that an exact replay proves; None for none.
 
@@ -92,11 +92,11 @@ def simplest_member(
         explanations: the feasible set, the plainest explanation first.
         observed: what the set was made of.
         lr_dtype: in which the scheduler held its LRs.
-        expected: the mode that the metric calls for.
+        usual: what is the more likely the nearer a member is to it.
     """
     candidates = (
         config
-        for timing, ladder in islice(_timings(explanations, expected), MOST_TIMINGS)
+        for timing, ladder in islice(_timings(explanations, usual), MOST_TIMINGS)
         if _fires_so(recording, timing, observed, ladder)
         for config in _with_ladder(timing, ladder, recording, observed.levels)
     )
@@ -167,19 +167,20 @@ def _changes(
 
 
 def _timings(
-    explanations: Sequence[Explanation], expected: Mode
+    explanations: Sequence[Explanation], usual: PlateauConfig
 ) -> Iterator[tuple[PlateauConfig, Ladder]]:
     """Yield members as far as they decide when to fire, the rules nearest to torch's first."""
     for explanation in explanations:
-        for rules in sorted(explanation.rules, key=lambda rules: _strangeness(rules, expected)):
+        for rules in sorted(explanation.rules, key=lambda rules: _strangeness(rules, usual)):
             for threshold in _representatives(rules.thresholds):
                 yield (
                     PlateauConfig(
                         mode=rules.mode,
-                        patience=_nearest(10, rules.patience),
+                        patience=_nearest(int(usual.patience), rules.patience),
                         threshold=threshold,
                         threshold_mode=rules.threshold_mode,
                         cooldown=_nearest(0, rules.cooldown),
+                        eps=usual.eps,
                     ),
                     explanation.ladder,
                 )
@@ -205,7 +206,7 @@ def _with_ladder(
     for factor in _factors(ladder, recording, levels):
         bounds = _min_lr(ladder, levels)
         yield timing.with_changes(
-            factor=factor, min_lr=bounds, eps=next(_decimals(ladder.eps, 1e-8))
+            factor=factor, min_lr=bounds, eps=next(_decimals(ladder.eps, timing.eps))
         )
         yield timing.with_changes(factor=factor, eps=_eps(ladder))
 
@@ -241,11 +242,15 @@ def _eps(ladder: Ladder) -> float:
     return ladder.eps[1] * 0.999 if math.isfinite(ladder.eps[1]) else 1e-8
 
 
-def _strangeness(rules: Rules, expected: Mode) -> tuple[int, int, int]:
+def _strangeness(rules: Rules, usual: PlateauConfig) -> tuple[int, int, int]:
     """How far a set is from torch's defaults; a threshold nobody writes counts twice."""
-    usual = _holds(rules, USUAL_THRESHOLDS[:1])
-    strange = (rules.mode != expected) + (rules.threshold_mode != "rel") + (rules.cooldown[0] > 0)
-    odd = 0 if usual else 1 if _holds(rules, USUAL_THRESHOLDS) else 2
+    strange = (
+        (rules.mode != usual.mode)
+        + (rules.threshold_mode != usual.threshold_mode)
+        + (rules.cooldown[0] > 0)
+    )
+    default = _holds(rules, USUAL_THRESHOLDS[:1])
+    odd = 0 if default else 1 if _holds(rules, USUAL_THRESHOLDS) else 2
     return strange + odd, rules.cooldown[0], rules.patience[0]
 
 

@@ -69,7 +69,7 @@ class Event:
         step: the training's step.
         wall_time: seconds since the epoch.
         restart: a SessionLog.START: points at this step and beyond are void.
-        values: those that are a `simple_value` or a tensor.
+        values: those that are a `simple_value` or a tensor, or that have metadata.
     """
 
     step: int
@@ -171,7 +171,7 @@ def _value(message: memoryview) -> Value | None:
             tensor = field.content
         elif field.number == _VALUE_METADATA and field.kind == BYTES:
             metadata = field.content
-    if simple is None and tensor is None:
+    if simple is None and tensor is None and metadata is None:
         return None
     return Value(tag, simple, tensor, metadata)
 
