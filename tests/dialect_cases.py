@@ -9,6 +9,7 @@ import math
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,7 +17,22 @@ from plateau_watch.dialects import dialect, follow
 
 ORACLES = Path(__file__).parent / "dialect_oracles"
 
-SPECIAL = [math.nan, math.inf, -math.inf, 0.0, -0.0, 1.0, -1.0, 0.5, 1e-40, 1e-300, 1e300, 3e38]
+SPECIAL = [
+    math.nan,
+    math.nan,
+    math.nan,
+    math.inf,
+    -math.inf,
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    1e-40,
+    1e-300,
+    1e300,
+    3e38,
+]
 LRS = [0.1, 0.01, 1e-3, 3e-4, 1e-5, 1.0, 0.25, 1e-8]
 FACTORS = [0.1, 0.5, 0.3, 0.7, 0.99999999]
 THRESHOLDS = [0.0, 1e-4, 0.01, 0.1, 0.25, 1.0]
@@ -36,7 +52,8 @@ def _metric(draw: random.Random) -> list[float]:
     if kind == "ties":
         return [draw.randint(-4, 4) / 4 for _ in range(length)]
     return [
-        draw.choice(SPECIAL) if draw.random() < 0.3 else draw.uniform(-1, 1) for _ in range(length)
+        draw.choice(SPECIAL) if draw.random() < (0.3 if position else 0.6) else draw.uniform(-1, 1)
+        for position in range(length)
     ]
 
 
@@ -138,11 +155,13 @@ def cases(name: str, count: int, seed: int = 0) -> list[dict]:
     return made
 
 
-def oracle_answers(name: str, asked: list[dict], python: str = sys.executable, *arguments) -> list:
+def oracle_answers(
+    name: str, asked: list[dict], python: str = sys.executable, backend: Sequence[str] = ()
+) -> list:
     """Ask the real framework, in a process of its own."""
     script = ORACLES / f"{name.replace('-', '_')}_oracle.py"
     result = subprocess.run(
-        [python, str(script), *arguments],
+        [python, str(script), *backend],
         input=json.dumps(asked),
         capture_output=True,
         text=True,
