@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from plateau_watch.dialects import dialect, follow
 
 ORACLES = Path(__file__).parent / "dialect_oracles"
@@ -39,10 +41,12 @@ THRESHOLDS = [0.0, 1e-4, 0.01, 0.1, 0.25, 1.0]
 BOUNDS = [0.0, 0.0, 1e-6, 1e-5, 1e-3, 0.02, 0.3]
 
 
-def _metric(draw: random.Random) -> list[float]:
-    """A metric of one of three kinds: smooth, few distinct values, or wild."""
+def _metric(draw: random.Random, config: dict) -> list[float]:
+    """A metric of one of four kinds: smooth, few distinct values, wild, or along the bar."""
     length = draw.randint(1, 40)
-    kind = draw.choice(["smooth", "ties", "wild"])
+    kind = draw.choice(["smooth", "ties", "wild", "bar"])
+    if kind == "bar":
+        return _along_the_bar(draw, config, length)
     if kind == "smooth":
         level, values = draw.uniform(-1, 2), []
         for _ in range(length):
@@ -55,6 +59,25 @@ def _metric(draw: random.Random) -> list[float]:
         draw.choice(SPECIAL) if draw.random() < (0.3 if position else 0.6) else draw.uniform(-1, 1)
         for position in range(length)
     ]
+
+
+def _along_the_bar(draw: random.Random, config: dict, length: int) -> list[float]:
+    """Values a few float32s or float64s around the bar that the last one leads to."""
+    sign = -1 if config.get("mode", config.get("comp", "min")) in ("min", "less") else 1
+    share = config.get("rtol", config.get("threshold", 0.0))
+    amount = config.get("atol", config.get("min_delta", 0.0))
+    if config.get("threshold_mode") == "abs":
+        share, amount = 0.0, share
+    values = [draw.uniform(0.5, 100.0)]
+    for _ in range(length - 1):
+        bar = values[-1] * (1 + sign * share) + sign * amount
+        if draw.random() < 0.5:
+            bar = float(np.float32(bar))
+            away = draw.randint(-2, 2)
+            values.append(bar + away * abs(float(np.spacing(np.float32(bar)))) / 2)
+        else:
+            values.append(bar + draw.randint(-2, 2) * math.ulp(bar))
+    return values
 
 
 def _torch_words(draw: random.Random) -> dict:
@@ -151,7 +174,7 @@ def cases(name: str, count: int, seed: int = 0) -> list[dict]:
         if index >= count // 20 and index % METRICS.get(name, 1) == 0:
             config = CONFIGS[name](draw)
         lrs = [draw.choice(LRS) for _ in range(GROUPS.get(name, 1))]
-        made.append({"config": config, "lrs": lrs, "metric": _metric(draw)})
+        made.append({"config": config, "lrs": lrs, "metric": _metric(draw, config)})
     return made
 
 
