@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from plateau_watch.dialects import DialectTrace
 from plateau_watch.precision import Precision, preimage, stored
 from plateau_watch.recording import Meaning, Recording
 from plateau_watch.replay import Counters, Trace
@@ -49,7 +50,9 @@ def parity(recording: Recording, trace: Trace) -> Parity:
     )
 
 
-def lr_mismatches(recording: Recording, trace: Trace, logged: Meaning) -> Iterable[int]:
+def lr_mismatches(
+    recording: Recording, trace: Trace | DialectTrace, logged: Meaning
+) -> Iterable[int]:
     """Return the indices where the logged LRs are not the replayed ones, stored likewise."""
     return [
         index

@@ -43,8 +43,8 @@ def test_what_an_exact_counterpart_still_differs_in_is_said_too():
     assert translate(PLAIN, "keras").corners == (
         "the first metric is compared with infinity in torch, becomes best, whatever it is "
         "in keras",
-        "compared is metric < best - threshold in torch, the float32 of metric and of best, "
-        "threshold taken off before in keras",
+        "a tie may differ: metric < best - threshold in torch, threshold put on the metric, "
+        "then both in float32 in keras",
         "an LR is a float64 product in torch, the float32 of a float64 product in keras: "
         "last bits may differ",
     )

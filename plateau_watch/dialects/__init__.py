@@ -6,9 +6,18 @@
 Imports no framework: the rules are small pure functions, compared with the real libraries.
 """
 
-from plateau_watch.dialects.dialect import DIALECTS, Config, Dialect, dialect, dialect_of, stated
+from plateau_watch.dialects.dialect import (
+    DIALECTS,
+    Config,
+    Dialect,
+    dialect,
+    dialect_of,
+    stated,
+    terms_of,
+)
+from plateau_watch.dialects.sentence import in_words
 from plateau_watch.dialects.trace import DialectTrace, could_flip, follow
-from plateau_watch.dialects.translation import Translation, carry_over, translate
+from plateau_watch.dialects.translation import Translation, carry_over, nearest_of_torch, translate
 
 __all__ = [
     "DIALECTS",
@@ -21,6 +30,9 @@ __all__ = [
     "dialect",
     "dialect_of",
     "follow",
+    "in_words",
+    "nearest_of_torch",
     "stated",
+    "terms_of",
     "translate",
 ]

@@ -192,6 +192,11 @@ def dialect_of(config: Config) -> Dialect:
     return next(each for each in _LISTED if each.config is type(config))
 
 
+def terms_of(config: Config) -> Terms:
+    """Return what a configuration of any dialect means in common terms."""
+    return dialect_of(config).terms(config, None)
+
+
 def stated(name: str, values: Mapping[str, object]) -> Config:
     """Make a configuration of parameters spelled as a dialect spells them.
 

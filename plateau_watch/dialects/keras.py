@@ -25,7 +25,7 @@ from plateau_watch.errors import ConfigError
 from plateau_watch.precision import stored
 
 HABITS = Habits(
-    comparison="the float32 of metric and of best, threshold taken off before",
+    comparison="threshold put on the metric, then both in float32",
     lr="the float32 of a float64 product",
     first="becomes best, whatever it is",
 )

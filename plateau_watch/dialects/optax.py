@@ -179,7 +179,7 @@ def terms(config: OptaxConfig, lrs: Lrs | None = None) -> Terms:
         min_lr=min_lr,
         own=tuple(own),
         habits=Habits(
-            comparison="metric < (1 - rtol) * best - atol in float32",
+            comparison="metric < best * (1 - rtol) - atol in float32",
             lr="the starting LR times a float32 scale",
         ),
     )

@@ -112,7 +112,7 @@ def corners(ours: Terms, theirs: Terms, us: str, them: str) -> tuple[str, ...]:
     if our.first != their.first:
         said.append(f"the first metric {our.first} in {us}, {their.first} in {them}")
     if our.comparison != their.comparison:
-        said.append(f"compared is {our.comparison} in {us}, {their.comparison} in {them}")
+        said.append(f"a tie may differ: {our.comparison} in {us}, {their.comparison} in {them}")
     if our.lr != their.lr or _only_nearly(ours, theirs):
         said.append(f"an LR is {our.lr} in {us}, {their.lr} in {them}: last bits may differ")
     if our.low_lr != their.low_lr and any(map(_bounded, (ours, theirs))):
@@ -150,8 +150,11 @@ def _near(ours: tuple[float, ...], theirs: tuple[float, ...]) -> bool:
 
 
 def _only_nearly(ours: Terms, theirs: Terms) -> bool:
-    pairs = ((ours.factor, theirs.factor), (ours.min_lr, theirs.min_lr))
-    return any(mine != its for mine, its in pairs)
+    pairs = (
+        ((ours.factor,), (theirs.factor,)),
+        (_bounds(ours, theirs), _bounds(theirs, ours)),
+    )
+    return any(mine != its and _near(mine, its) for mine, its in pairs)
 
 
 def _bounds(terms: Terms, other: Terms) -> tuple[float, ...]:

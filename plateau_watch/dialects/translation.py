@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from plateau_watch.config import PlateauConfig
-from plateau_watch.dialects.dialect import Config, dialect, dialect_of
+from plateau_watch.dialects import torch
+from plateau_watch.dialects.dialect import Config, dialect, dialect_of, terms_of
 from plateau_watch.dialects.terms import Lrs, corners, differences
 
 
@@ -54,6 +55,15 @@ def translate(config: Config, to: str, lrs: Lrs | None = None) -> Translation:
         return Translation(to, config, (), ())
     counterpart = target.nearest(dialect_of(config).terms(config, lrs), lrs)
     return _compared(config, counterpart, lrs)
+
+
+def nearest_of_torch(config: Config) -> PlateauConfig:
+    """Return the counterpart that a configuration has in torch, whatever differs.
+
+    Raises:
+        ConfigError: it has none, as in `translate`.
+    """
+    return torch.nearest(terms_of(config))
 
 
 def carry_over(config: PlateauConfig, to: str, lrs: Lrs | None = None) -> Translation:
