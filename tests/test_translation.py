@@ -30,6 +30,40 @@ def test_keras_patience_0_is_1_and_cooldown_1_is_0(patience, cooldown):
     assert (back.config.patience, back.config.cooldown) == (1, 0)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("keras", {"patience": 4, "cooldown": 3, "min_delta": 0.25, "factor": 0.5}),
+        ("tf-keras", {"patience": 4, "cooldown": 3, "min_delta": 0.25, "factor": 0.5}),
+        ("optax", {"patience": 4, "cooldown": 2, "rtol": 0, "atol": 0.25, "factor": 0.5}),
+        ("ignite", {"patience": 3, "cooldown": 2, "threshold": 0.25, "threshold_mode": "abs",
+                    "factor": 0.5, "eps": 0}),
+    ],
+)  # fmt: skip
+def test_the_exact_counterpart_of_torchs_settings_is_this(name, words):
+    config = PLAIN.with_changes(cooldown=2, factor=0.5)
+    there = translate(config, name)
+    assert there.exact
+    assert there.config == stated(name, words)
+    assert translate(there.config, "torch").config == config
+
+
+def test_the_counterpart_in_fastai_divides_and_has_no_cooldown():
+    there = translate(PLAIN.with_changes(factor=0.5), "fastai")
+    assert there.exact
+    assert there.config == stated("fastai", {"patience": 4, "factor": 2, "min_delta": 0.25})
+
+
+def test_paddle_and_timm_have_relative_thresholds_as_torch_does():
+    config = PlateauConfig(patience=3, threshold=0.25, factor=0.5)
+    words = {"patience": 3, "threshold": 0.25, "factor": 0.5}
+    assert translate(config, "paddle").config == stated("paddle", words)
+    timms = {"patience_t": 3, "threshold": 0.25, "decay_rate": 0.5, "mode": "min"}
+    assert translate(config, "timm").config == stated("timm", timms)
+    assert translate(config, "paddle").exact
+    assert translate(config, "timm").exact
+
+
 def test_torchs_defaults_have_no_counterpart_in_keras_and_that_is_said():
     found = translate(PlateauConfig(), "keras")
     assert found.config == stated("keras", {"patience": 11, "min_delta": 1e-4})
