@@ -1,6 +1,6 @@
 """Compare a dialect's rules with its real framework, in whatever environment has that framework.
 
-The tests do this for keras, optax and ignite. fastai and timm need torchvision, tf-keras and
+The tests do this for keras, optax and ignite. fastai and timm declare torchvision, tf-keras and
 paddle are large: install them elsewhere and name that Python.
 
     python -m tools.check_dialects tf-keras /path/to/python
