@@ -128,6 +128,15 @@ def aligned(
     return alignments(metric, lrs, config, Reading(logged))[0]
 
 
+def read_otherwise(recording: Recording) -> list[Recording]:
+    """Return a recording whose LRs mean "after" with the other meanings that they can have."""
+    beside = recording.lrs[1:]
+    found = [replace(recording, logged="before", lrs=(*beside, None))]
+    if beside[0] is None:
+        found.append(replace(recording, logged="late", lrs=(*beside[1:], None, None)))
+    return found
+
+
 def _seen(metric: Series, said: Reading) -> Series:
     """Keep the metric points that the scheduler is said to have seen.
 

@@ -43,9 +43,9 @@ def compare(recording: Recording, alternatives: Sequence[Overrides] | None = Non
         schedules=(real, *others),
         warnings=(
             *recording.warnings,
-            *_doubts(recording, checked),
+            *doubts(recording, checked),
             *refused,
-            *(line for schedule in others for line in _limits(recording, schedule)),
+            *(line for schedule in others for line in limits(recording, schedule)),
         ),
     )
 
@@ -75,7 +75,7 @@ def _what_ifs(
     return schedules, refused
 
 
-def _limits(recording: Recording, schedule: Schedule) -> list[str]:
+def limits(recording: Recording, schedule: Schedule) -> list[str]:
     """Say what cannot be decided of a what-if."""
     said = []
     if schedule.undecided_from is not None:
@@ -98,7 +98,7 @@ def _real(recording: Recording, trace: Trace, checked: Parity) -> Schedule:
         return _schedule(recording, "real", {}, trace, None)
     if recording.rows:
         return _as_written(recording, trace)
-    return _as_logged(recording)
+    return as_logged(recording)
 
 
 def _schedule(
@@ -115,7 +115,7 @@ def _schedule(
         decisions=trace.decisions,
         start_lrs=trace.decisions[0].old_lrs,
         lrs=lrs,
-        firings=_firings(recording, trace.decisions, leaves),
+        firings=firings(recording, trace.decisions, leaves),
         diverges_at=leaves,
         undecided_from=None if complete else len(trace),
         ambiguous=tuple(ambiguous(trace, recording.precision)),
@@ -131,9 +131,10 @@ def _leaves(recording: Recording, real: Schedule, lrs: tuple[tuple[float, ...], 
     )
 
 
-def _firings(
+def firings(
     recording: Recording, decisions: Sequence[Decision], leaves: int | None
 ) -> tuple[Firing, ...]:
+    """List the decisions that fired; those after the index `leaves` are hypothetical."""
     return tuple(
         Firing(
             index=index,
@@ -160,7 +161,7 @@ def _as_written(recording: Recording, trace: Trace) -> Schedule:
         decisions=decisions,
         start_lrs=recording.rows[0].old_lrs,
         lrs=tuple(row.new_lrs for row in recording.rows),
-        firings=_firings(recording, decisions, None),
+        firings=firings(recording, decisions, None),
         diverges_at=None,
         undecided_from=None,
         ambiguous=(),
@@ -182,7 +183,7 @@ def _decision(row: TraceRow) -> Decision:
     )
 
 
-def _as_logged(recording: Recording) -> Schedule:
+def as_logged(recording: Recording) -> Schedule:
     """A log that the given configuration does not reproduce: show the logged LRs, no decisions."""
     start, *lrs = _filled(recording)
     firings = tuple(
@@ -215,7 +216,8 @@ def _filled(recording: Recording) -> tuple[tuple[float, ...], ...]:
     return tuple(filled)
 
 
-def _doubts(recording: Recording, checked: Parity) -> list[str]:
+def doubts(recording: Recording, checked: Parity) -> list[str]:
+    """Say how many steps a replay does not reproduce, if any."""
     if checked.mismatches:
         first = checked.mismatches[0]
         return [

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, cast
 
+from plateau_watch.checked import count, number, one_of
 from plateau_watch.errors import ConfigError
 
 Mode = Literal["min", "max"]
@@ -50,12 +51,12 @@ class PlateauConfig:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        _one_of("mode", self.mode, ("min", "max"))
-        _one_of("threshold_mode", self.threshold_mode, ("rel", "abs"))
+        one_of("mode", self.mode, ("min", "max"))
+        one_of("threshold_mode", self.threshold_mode, ("rel", "abs"))
         for name in ("factor", "threshold", "eps"):
-            object.__setattr__(self, name, float(_number(name, getattr(self, name))))
+            object.__setattr__(self, name, float(number(name, getattr(self, name))))
         for name in ("patience", "cooldown"):
-            object.__setattr__(self, name, _count(name, getattr(self, name)))
+            object.__setattr__(self, name, count(name, getattr(self, name)))
         object.__setattr__(self, "min_lr", _min_lr(self.min_lr))
         if self.factor >= 1.0:
             raise ConfigError(f"factor must be below 1, got {self.factor!r}")
@@ -141,32 +142,7 @@ class PlateauConfig:
         return self.min_lr
 
 
-def _one_of(name: str, value: object, words: tuple[str, ...]) -> None:
-    if value not in words:
-        raise ConfigError(f"{name} must be {' or '.join(map(repr, words))}, got {value!r}")
-
-
-def _number(name: str, value: object) -> float:
-    if isinstance(value, str):
-        raise ConfigError(f"{name} must be a number, got {value!r}")
-    try:
-        number = float(cast(Any, value))
-    except (TypeError, ValueError, OverflowError):
-        raise ConfigError(f"{name} must be a number, got {value!r}") from None
-    if math.isnan(number):
-        raise ConfigError(f"{name} must be a number, got nan")
-    return number
-
-
-def _count(name: str, value: object) -> float:
-    """Keep an integer an integer, so that it compares exactly however large."""
-    number = _number(name, value)
-    if isinstance(value, int):
-        return int(value)
-    return int(number) if number.is_integer() else number
-
-
 def _min_lr(value: object) -> float | tuple[float, ...]:
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return tuple(_number("min_lr", bound) for bound in value)
-    return _number("min_lr", value)
+        return tuple(number("min_lr", bound) for bound in value)
+    return number("min_lr", value)

@@ -123,7 +123,7 @@ def _consequence(decision: Decision, config: PlateauConfig) -> str:
         reasons = _held_in_words(decision, config)
         return f"{count} -> fired, but no LR changed" + (f" ({reasons})" if reasons else "")
     stayed = _held_in_words(decision, config)
-    return f"{count} -> LR {_changes_in_words(decision)}" + (f"; {stayed}" if stayed else "")
+    return f"{count} -> LR {changes_in_words(decision)}" + (f"; {stayed}" if stayed else "")
 
 
 def _cooling(decision: Decision) -> str:
@@ -131,7 +131,8 @@ def _cooling(decision: Decision) -> str:
     return f", cooldown {number(left)} left" if left > 0 else ""
 
 
-def _changes_in_words(decision: Decision) -> str:
+def changes_in_words(decision: Decision) -> str:
+    """Say which LRs a decision changed, from what to what: `0.1 -> 0.01`."""
     changes = []
     for group, (old, new) in enumerate(zip(decision.old_lrs, decision.new_lrs, strict=True)):
         if old != new:

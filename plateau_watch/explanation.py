@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from plateau_watch.decision import Decision, apart, in_words, number
+from plateau_watch.decision import Decision, apart, number
+from plateau_watch.dialects import in_words, terms_of
 from plateau_watch.errors import NothingToReadError
 from plateau_watch.report import RunReport
 
@@ -38,9 +39,9 @@ def explain_step(run: RunReport, index: int) -> list[str]:
         reached = f"the best, {number(decision.best)}, was reached at step {_step(run, best)}"
         lines.append(f"{reached}, {index - best} scheduler step(s) before")
     if decision.kind in ("bad", "reduced", "floored"):
-        lines.append(_needed(decision, config.mode))
-    if decision.kind == "bad":
-        left = config.patience - decision.num_bad_epochs + 1
+        lines.append(_needed(decision, terms_of(config).mode))
+    left = terms_of(config).patience - decision.num_bad_epochs + 1
+    if decision.kind == "bad" and left > 0:
         lines.append(f"it fires after {number(left)} more bad step(s) in a row")
     return lines
 
@@ -82,7 +83,7 @@ def _waits(run: RunReport, decisions: Sequence[Decision]) -> list[str]:
     longest = sorted(ended, key=lambda wait: (-wait[0], wait[1]))[:LONGEST_WAITS]
     return [
         f"step {_step(run, index)}: an improvement after {count} bad step(s) of the "
-        f"{number(run.real.configs[index].patience)} that are forgiven"
+        f"{number(terms_of(run.real.configs[index]).patience)} that are forgiven"
         for count, index in longest
     ]
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from plateau_watch.dialects import DialectTrace
 from plateau_watch.precision import Precision, preimage, stored
 from plateau_watch.recording import Meaning, Recording
 from plateau_watch.replay import Counters, Trace
@@ -48,7 +49,7 @@ def parity(recording: Recording, trace: Trace) -> Parity:
     )
 
 
-def lr_mismatches(recording: Recording, trace: Trace) -> Iterable[int]:
+def lr_mismatches(recording: Recording, trace: Trace | DialectTrace) -> Iterable[int]:
     """Return the indices of the steps after which a logged LR is not the replayed one.
 
     Both are compared as stored. An LR that differs from the start on counts for the first step.
@@ -63,7 +64,7 @@ def lr_mismatches(recording: Recording, trace: Trace) -> Iterable[int]:
     ]
 
 
-def _lrs_in_force(trace: Trace, logged: Meaning) -> list[tuple[float, ...]]:
+def _lrs_in_force(trace: Trace | DialectTrace, logged: Meaning) -> list[tuple[float, ...]]:
     """The LRs before each step and after the last; what came from outside counts as logged."""
     decisions = trace.decisions
     if logged == "after":

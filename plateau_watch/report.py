@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from plateau_watch.config import PlateauConfig
 from plateau_watch.decision import Decision, Held
+from plateau_watch.dialects import Config
 from plateau_watch.parity import Parity
 from plateau_watch.recording import Recording
 from plateau_watch.whatif import Overrides
@@ -44,9 +44,10 @@ class Schedule:
 
     Attributes:
         label: "real", "given" (the stated configuration where it does not reproduce the real
-            LR), or what an alternative changes.
+            LR), what an alternative changes, or "as keras" for another framework's rules.
         overrides: the parameters in which it differs from the real configuration.
-        config: the configuration at the first step; None for a real schedule nobody explains.
+        config: the configuration at the first step, of any dialect; None for a real schedule
+            nobody explains.
         configs: the configuration in force at each step; empty likewise.
         decisions: one for each step; empty where the log cannot tell them.
         start_lrs: LRs before the first step.
@@ -60,8 +61,8 @@ class Schedule:
 
     label: str
     overrides: Overrides
-    config: PlateauConfig | None
-    configs: tuple[PlateauConfig, ...]
+    config: Config | None
+    configs: tuple[Config, ...]
     decisions: tuple[Decision, ...]
     start_lrs: tuple[float, ...]
     lrs: tuple[tuple[float, ...], ...]
@@ -89,17 +90,25 @@ class RunReport:
         parity: how the replay of the real configuration compares with the log.
         schedules: the real one first.
         warnings: what a reader has to know, one line each.
+        ran_as: the real configuration in the words of another framework, where the run is one
+            of that framework's; None for torch's.
     """
 
     recording: Recording
     parity: Parity
     schedules: tuple[Schedule, ...]
     warnings: tuple[str, ...]
+    ran_as: Config | None = None
 
     @property
     def real(self) -> Schedule:
         """The schedule that the log shows."""
         return self.schedules[0]
+
+    @property
+    def config(self) -> Config:
+        """The real configuration, in the words of the framework that the run is of."""
+        return self.recording.config if self.ran_as is None else self.ran_as
 
 
 @dataclass(frozen=True, slots=True)

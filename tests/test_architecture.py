@@ -70,6 +70,8 @@ def test_dependencies_point_one_way(copied):
         ("scheduler.py", "import torch"),
         ("events/records.py", "from plateau_watch.render import terminal"),
         ("report.py", "import rich"),
+        ("dialects/keras.py", "import keras"),
+        ("dialects/terms.py", "from plateau_watch.comparison import compare"),
     ],
 )
 def test_the_contract_can_fail(copied, module, statement):

@@ -6,7 +6,7 @@ A grid option takes several values, `--patience 3,5,10`; `--ran-with` takes one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from plateau_watch.config import PlateauConfig
+from plateau_watch.dialects import Config, dialect, stated
 from plateau_watch.errors import ConfigError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -63,22 +64,50 @@ def parse_ran_with(text: str) -> PlateauConfig:
     Raises:
         ConfigError: a word torch does not have, or a value it would refuse.
     """
-    stated: dict[str, Any] = {}
+    return stated_config({name: _value(name, value) for name, value in _pairs(text)})
+
+
+def parse_ran_as(text: str, name: str) -> Config:
+    """Read `patience=10,min_delta=0` in the words of a dialect; the rest has its defaults.
+
+    Raises:
+        ConfigError: no such dialect, a word it does not have, or a value it would refuse.
+    """
+    kinds = {word.name: type(word.default) for word in fields(dialect(name).config)}
+    return stated(
+        name,
+        {
+            word: value.strip() if kinds.get(word) is str else _one_or_several(word, value)
+            for word, value in _pairs(text)
+        },
+    )
+
+
+def parse_dialects(texts: Sequence[str]) -> tuple[str, ...]:
+    """Read the names of dialects, comma-separated and repeated; each is given once.
+
+    Raises:
+        ConfigError: there is no such dialect.
+    """
+    names = [part.strip() for text in texts for part in text.split(",")]
+    return tuple(dict.fromkeys(dialect(name).name for name in names))
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = part.partition("=")
         if not equals:
             raise ConfigError(f"--ran-with takes name=value pairs, got {part!r}")
-        stated[name.strip()] = _value(name.strip(), value)
-    return stated_config(stated)
+        yield name.strip(), value
 
 
-def stated_config(stated: Mapping[str, Any]) -> PlateauConfig:
+def stated_config(said: Mapping[str, Any]) -> PlateauConfig:
     """Make a configuration of stated parameters, spelled as torch spells them.
 
     Raises:
         ConfigError: a word torch does not have, or a value it would refuse.
     """
-    words = {name.replace("-", "_"): value for name, value in stated.items()}
+    words = {name.replace("-", "_"): value for name, value in said.items()}
     for name in words:
         if name not in WORDS:
             nearest = get_close_matches(name, WORDS, n=1, cutoff=0.5)
@@ -95,9 +124,16 @@ def _value(name: str, text: str) -> str | float | tuple[float, ...]:
     text = text.strip()
     if name.replace("-", "_") in ("mode", "threshold_mode"):
         return text
-    if name.replace("-", "_") == "min_lr" and ":" in text:
-        return tuple(_number(name, part) for part in text.split(":"))
+    if name.replace("-", "_") == "min_lr":
+        return _one_or_several(name, text)
     return _number(name, text)
+
+
+def _one_or_several(name: str, text: str) -> float | tuple[float, ...]:
+    """Read a number, or one for each group, joined by colons."""
+    if ":" in text:
+        return tuple(_number(name, part) for part in text.split(":"))
+    return _number(name, text.strip())
 
 
 def _number(name: str, text: str) -> float:

@@ -10,8 +10,10 @@ import click
 
 from plateau_watch.commands.errors import one_clear_line
 from plateau_watch.commands.output import FORMATS, put
-from plateau_watch.commands.parameters import grid_choices, grid_options
+from plateau_watch.commands.parameters import grid_choices, grid_options, parse_dialects
 from plateau_watch.commands.reporting import report_on, said_options
+from plateau_watch.dialects import DIALECTS
+from plateau_watch.errors import ConfigError
 from plateau_watch.events.whatif_writer import write_schedules
 from plateau_watch.recording import Recording
 from plateau_watch.report import Report
@@ -22,6 +24,8 @@ Examples:
   plateau-watch replay runs/
   plateau-watch replay runs/ --patience 3,5,10 --factor 0.1,0.5
   plateau-watch replay runs/ --metric val/loss --lr lr --ran-with patience=10,factor=0.1
+  plateau-watch replay runs/ --as keras,optax
+  plateau-watch replay runs/ --metric val/loss --lr lr --dialect keras --ran-with patience=5
   plateau-watch replay runs/ --tensorboard /tmp/whatif && tensorboard --logdir /tmp/whatif
   plateau-watch replay runs/ --format json -o replay.json
 """
@@ -31,6 +35,13 @@ Examples:
 @click.argument("logdir", type=click.Path(path_type=Path))
 @grid_options
 @said_options
+@click.option(
+    "--as",
+    "dialects",
+    metavar="NAME[,NAME...]",
+    multiple=True,
+    help=f"Add what these settings would do in another framework: {', '.join(list(DIALECTS)[1:])}.",
+)
 @click.option("--explain", is_flag=True, help="Say what each step decided, in words.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option(
@@ -62,7 +73,10 @@ def replay(context: click.Context, /, logdir: Path, **options: Any) -> None:  # 
     """
     with one_clear_line():
         choices = grid_choices(options)
-        report = report_on(logdir, options, grid(choices) if choices else None)
+        if choices and options["dialect"] != "torch":
+            raise ConfigError("with --dialect there are no alternatives in torch's words; see --as")
+        dialects = parse_dialects(options["dialects"])
+        report = report_on(logdir, options, grid(choices) if choices else None, dialects)
         if options["directory"]:
             _write_for_tensorboard(options["directory"], report, logdir)
         put(

@@ -9,13 +9,15 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
-from plateau_watch.commands.parameters import parse_ran_with
+from plateau_watch.commands.parameters import parse_ran_as, parse_ran_with
 from plateau_watch.commands.reading import read_logdir, recordings
 from plateau_watch.commands.stated import Stated
 from plateau_watch.comparison import compare
-from plateau_watch.errors import NotEnoughToldError
-from plateau_watch.recording import Recording
-from plateau_watch.report import NotReplayed, Report
+from plateau_watch.dialect_comparison import compare_by, with_dialects
+from plateau_watch.dialects import DIALECTS, Config, dialect, nearest_of_torch
+from plateau_watch.errors import ConfigError, NotEnoughToldError
+from plateau_watch.recording import Meaning, Recording
+from plateau_watch.report import NotReplayed, Report, RunReport
 from plateau_watch.whatif import Overrides
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -33,6 +35,13 @@ _OPTIONS = (
         type=click.Choice(["before", "after"]),
         help="Whether LRs are logged before or after the scheduler's step; found out if not said.",
     ),
+    click.option(
+        "--dialect",
+        metavar="NAME",
+        default="torch",
+        help="--ran-with is in the words of torch (as it is if not said), "
+        f"{', '.join(list(DIALECTS)[1:])}; the run is replayed by its rules.",
+    ),
     click.option("--run", "pattern", metavar="GLOB", help="Only runs with such a name."),
 )
 
@@ -45,26 +54,36 @@ def said_options(command: Command) -> Command:
 
 
 def report_on(
-    logdir: Path, options: Mapping[str, Any], alternatives: Sequence[Overrides] | None
+    logdir: Path,
+    options: Mapping[str, Any],
+    alternatives: Sequence[Overrides] | None,
+    dialects: Sequence[str] = (),
 ) -> Report:
     """Read a log directory and compare every run with alternatives.
 
     Args:
         logdir: the log directory.
         options: those of `said_options`, by name.
-        alternatives: what to change; None for a small set around each real configuration.
+        alternatives: what to change; None for a small set around each real configuration. A run
+            of another framework has none, for they are torch's words.
+        dialects: frameworks whose rules are followed beside the real ones, by name.
 
     Raises:
         NothingToReadError: no event file, run or tag of that name.
         NotEnoughToldError: no run can be replayed; the message says what is missing.
         ConfigError: a stated configuration that torch would refuse.
     """
-    said = _said(options)
+    ran_as = _ran_as(options)
+    said = _said(options, ran_as)
     logs = read_logdir(logdir, options["pattern"], Console(stderr=True))
     found = recordings(logs, logdir, said)
     report = Report(
         logdir=str(logdir),
-        runs=tuple(compare(item, alternatives) for item in found if isinstance(item, Recording)),
+        runs=tuple(
+            with_dialects(_compared(item, alternatives, ran_as, options["lr_logged"]), dialects)
+            for item in found
+            if isinstance(item, Recording)
+        ),
         not_replayed=tuple(item for item in found if isinstance(item, NotReplayed)),
         warnings=tuple(damage for log in logs for damage in log.damages),
     )
@@ -73,13 +92,48 @@ def report_on(
     return report
 
 
-def _said(options: Mapping[str, Any]) -> Stated:
-    ran_with = options["ran_with"]
+def _compared(
+    recording: Recording,
+    alternatives: Sequence[Overrides] | None,
+    ran_as: Config | None,
+    logged: Meaning | None,
+) -> RunReport:
+    """Compare a run by the rules it had; what the hook recorded had torch's."""
+    if ran_as is None or recording.rows:
+        return compare(recording, alternatives)
+    return compare_by(recording, ran_as, logged)
+
+
+def _ran_as(options: Mapping[str, Any]) -> Config | None:
+    """Read `--ran-with` in another framework's words; None where they are torch's.
+
+    Raises:
+        ConfigError: no such dialect, nothing stated in its words, or what it does not have.
+    """
+    name, ran_with = dialect(options["dialect"]).name, options["ran_with"]
+    if name == "torch":
+        return None
+    if ran_with is None:
+        raise ConfigError(
+            f"--dialect {name} says in whose words --ran-with is: give that too "
+            '(--ran-with "" for the defaults)'
+        )
+    return parse_ran_as(ran_with, name)
+
+
+def _said(options: Mapping[str, Any], ran_as: Config | None) -> Stated:
+    """Collect what the options say; a run of another framework has torch's nearest settings.
+
+    Those align such a run; what its LRs mean is found out by its own rules later.
+    """
+    ran_with, logged = options["ran_with"], options["lr_logged"]
+    config = None
+    if ran_as is not None:
+        config, logged = nearest_of_torch(ran_as), logged or "after"
+    elif ran_with is not None:
+        config = parse_ran_with(ran_with)
     return Stated(
-        metric=options["metric"],
-        lrs=options["lrs"] or None,
-        config=parse_ran_with(ran_with) if ran_with is not None else None,
-        logged=options["lr_logged"],
+        metric=options["metric"], lrs=options["lrs"] or None, config=config, logged=logged
     )
 
 

@@ -11,7 +11,9 @@ from plateau_watch.report import Report
 COLUMNS = (
     "run",
     "schedule",
+    "dialect",
     *PARAMETERS,
+    "own_parameters",
     "reduced_at",
     "floored_at",
     "final_lrs",

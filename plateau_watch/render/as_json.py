@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from plateau_watch.config import PlateauConfig
+from plateau_watch.dialects import Config, dialect_of
 from plateau_watch.report import Report, RunReport, Schedule
 
 SCHEMA = "plateau-watch/replay/1"
@@ -52,7 +52,7 @@ def _run(run: RunReport, full: bool) -> Json:
             "logged": recording.logged,
             "start": run.real.start_lrs,
         },
-        "config": {**_config(recording.config), "source": recording.source},
+        "config": {**_config(run.config), "source": recording.source},
         "parity": {
             "checked": parity.checked,
             "mismatches": len(parity.mismatches),
@@ -81,8 +81,8 @@ def _schedule(run: RunReport, schedule: Schedule, full: bool) -> Json:
     return document
 
 
-def _config(config: PlateauConfig) -> Json:
-    return asdict(config)
+def _config(config: Config) -> Json:
+    return {"dialect": dialect_of(config).name, **asdict(config)}
 
 
 def _place(run: RunReport, index: int) -> Json:

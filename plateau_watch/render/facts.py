@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from plateau_watch.config import PlateauConfig
 from plateau_watch.decision import number
+from plateau_watch.dialects import Config, dialect_of
 from plateau_watch.report import RunReport
 
 PLACES_SAID = 6
@@ -37,8 +37,8 @@ def parity_in_words(run: RunReport) -> str:
     return said
 
 
-def config_in_words(config: PlateauConfig) -> str:
-    """Write a configuration in torch's words."""
+def config_in_words(config: Config) -> str:
+    """Write a configuration in the words of its dialect."""
     return " ".join(f"{name}={_value(value)}" for name, value in asdict(config).items())
 
 
@@ -68,7 +68,8 @@ def _config(run: RunReport) -> str:
     source = {"recorded": "recorded by the hook", "given": "as given", "fitted": "fitted"}[
         run.recording.source
     ]
-    return f"{config_in_words(run.recording.config)} ({source})"
+    rules = "" if run.ran_as is None else f"; the rules are those of {dialect_of(run.ran_as).name}"
+    return f"{config_in_words(run.config)} ({source}{rules})"
 
 
 def _steps(run: RunReport) -> str:

@@ -7,21 +7,15 @@ an asterisk; a final LR that cannot be decided is "?", or empty in a flat row.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
+from plateau_watch.config import PlateauConfig
 from plateau_watch.decision import number
+from plateau_watch.dialects import dialect_of
 from plateau_watch.report import Report, RunReport, Schedule
 
-PARAMETERS = (
-    "mode",
-    "factor",
-    "patience",
-    "threshold",
-    "threshold_mode",
-    "cooldown",
-    "min_lr",
-    "eps",
-)
+PARAMETERS = tuple(word.name for word in fields(PlateauConfig))
+"""torch's words, each a column of a flat row; another dialect's own share one."""
 
 HYPOTHETICAL = "*"
 """Behind the step of a firing that lies beyond the divergence."""
@@ -79,7 +73,11 @@ def _row(run: RunReport, schedule: Schedule) -> dict[str, str]:
     config = asdict(schedule.config) if schedule.config else {}
     return {
         "schedule": schedule.label,
+        "dialect": dialect_of(schedule.config).name if schedule.config else "",
         **{name: _cell(config.get(name, "")) for name in PARAMETERS},
+        "own_parameters": " ".join(
+            f"{name}={_cell(value)}" for name, value in config.items() if name not in PARAMETERS
+        ),
         "reduced_at": " ".join(_firing_steps(schedule, floored=False)),
         "floored_at": " ".join(_firing_steps(schedule, floored=True)),
         "final_lrs": _cell(schedule.final_lrs or ()),

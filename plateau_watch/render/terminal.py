@@ -16,7 +16,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from plateau_watch.decision import in_words
+from plateau_watch.dialects import in_words
 from plateau_watch.render.facts import facts
 from plateau_watch.render.printable import printable
 from plateau_watch.render.rows import HEADINGS, table_cells
