@@ -170,15 +170,15 @@ def _recording(
 ) -> Recording:
     precision = coarsest([series.precision for series in lrs])
     first = next(row for row in columns if row is not None)
-    repeated = [np.repeat(x, said.repeat) for x in (metric.steps, metric.wall_times, metric.values)]
-    spread: list[Lrs | None] = [None] * (len(metric) * said.repeat + 1)
-    spread[:: said.repeat] = columns
+    times = said.repeat
+    spread: list[Lrs | None] = [None] * (len(metric) * times + 1)
+    spread[::times] = columns
     return Recording(
         run=metric.run,
         metric_tag=metric.tag,
-        steps=repeated[0],
-        wall_times=repeated[1],
-        metric=repeated[2],
+        steps=np.repeat(metric.steps, times),
+        wall_times=np.repeat(metric.wall_times, times),
+        metric=np.repeat(metric.values, times),
         precision=metric.precision,
         superseded=metric.superseded,
         lr_tags=tuple(series.tag for series in lrs),
@@ -339,9 +339,7 @@ def _limits(
                 "each metric point takes the LR last logged"
             )
     if missing:
-        yield (
-            f"an LR is logged at {found} of {len(metric)} metric steps; only those are checked"
-        )
+        yield (f"an LR is logged at {found} of {len(metric)} metric steps; only those are checked")
     if meaning == "after" and joined.following not in (None, joined.beside[-1]):
         assert joined.following is not None
         lr = ", ".join(f"{lr:.6g}" for lr in joined.following)

@@ -27,9 +27,25 @@ _NEVER_A_METRIC = re.compile(
     re.IGNORECASE,
 )
 _EPOCHS = re.compile(r"(^|/)epochs?$", re.IGNORECASE)
-_PER_BATCH = re.compile(r"(^|[/_\-. ])(batch(es)?|steps?|iter(ation)?s?)([/_\-. ]|$)", re.IGNORECASE)
+_PER_BATCH = re.compile(
+    r"(^|[/_\-. ])(batch(es)?|steps?|iter(ation)?s?)([/_\-. ]|$)", re.IGNORECASE
+)
 _SAYS_NO_KIND = frozenset(
-    "val valid validation eval evaluation test dev train training epoch avg mean total".split()
+    [
+        "val",
+        "valid",
+        "validation",
+        "eval",
+        "evaluation",
+        "test",
+        "dev",
+        "train",
+        "training",
+        "epoch",
+        "avg",
+        "mean",
+        "total",
+    ]
 )
 _VALIDATION = re.compile(
     r"(^|[/_\-. ])(val|valid|validation|eval|evaluation|dev|test)([/_\-. @]|$)", re.IGNORECASE
@@ -157,3 +173,26 @@ def shape_of(series: Series) -> str:
         return "constant"
     parts = [f"falls {falls}x"] * bool(falls) + [f"rises {rises}x"] * bool(rises)
     return ", ".join(parts)
+
+
+def kind_of(series: Series) -> str:
+    """Say in words what kind of schedule an LR looks like.
+
+    Steps down by one ratio at uneven distances look like a plateau's; at even ones, or with a
+    change at most points, like a plan's; a rise at the beginning like a warmup.
+    """
+    changes = np.diff(series.values)
+    moved = np.flatnonzero(changes)
+    if len(moved) == 0:
+        return "constant"
+    first_fall = int(np.argmax(changes < 0)) if (changes < 0).any() else len(changes)
+    if (changes[first_fall:] > 0).any():
+        return "goes up and down"
+    warmup = "a warmup, then " if (changes[:first_fall] > 0).any() else ""
+    falls = moved[changes[moved] < 0]
+    if len(falls) == 0:
+        return "a warmup"
+    if len(falls) > len(changes) / 3:
+        return f"{warmup}a decay by plan"
+    even = len(falls) > 2 and len(set(np.diff(falls).tolist())) == 1
+    return f"{warmup}{'like steps by plan' if even else 'like a plateau scheduler'}"

@@ -146,3 +146,7 @@ def _min_lr(value: object) -> float | tuple[float, ...]:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return tuple(number("min_lr", bound) for bound in value)
     return number("min_lr", value)
+
+
+TORCH_DEFAULTS = PlateauConfig()
+"""What ReduceLROnPlateau does when nothing is said."""

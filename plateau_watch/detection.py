@@ -11,9 +11,10 @@ needs a strange threshold, or the wrong mode, is then no explanation but a coinc
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from plateau_watch.alignment import FOUND_OUT, Reading
 from plateau_watch.candidates import (
@@ -26,7 +27,7 @@ from plateau_watch.candidates import (
 from plateau_watch.config import Mode, PlateauConfig
 from plateau_watch.conventions import Convention, convention_of
 from plateau_watch.errors import NotEnoughToldError
-from plateau_watch.fit import KERAS, NEVER_FALLS, TORCH, Fitted, Rulebook, fitted
+from plateau_watch.fit import KERAS, NEVER_FALLS, TORCH, Fitted, fitted
 from plateau_watch.replay import replay
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
@@ -70,6 +71,7 @@ class Detection:
         strangeness: how far it is from what somebody would write, from 0.
         findings: what a user would want to know of the training itself, one line each.
         also: other metrics that explain the same LR as exactly, the likeliest first.
+        stated: what the log's own hyper-parameters state, if they state the scheduler's.
     """
 
     fitted: tuple[Fitted, ...]
@@ -77,6 +79,7 @@ class Detection:
     strangeness: int
     findings: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    stated: StatedHparams | None = None
 
 
 def detect(
@@ -97,11 +100,9 @@ def detect(
         NotEnoughToldError: nothing there looks like an LR or a metric, the LR never falls, or
             nothing explains it; the message says which.
     """
-    lrs = _lrs(series, tags)
-    metrics = _metrics(series, tags)
     found: list[Detection] = []
     whys: list[str] = []
-    for metric, group in _pairs(metrics, lrs):
+    for metric, group in pairs(series, tags):
         if found and is_per_batch(metric.tag) and tags.metric is None:
             break
         try:
@@ -109,11 +110,11 @@ def detect(
         except NotEnoughToldError as error:
             whys.append(str(error))
     if not found:
-        raise NotEnoughToldError(_why(whys, lrs, metrics))
+        raise NotEnoughToldError(_why(whys, _lrs(series, tags), _metrics(series, tags)))
     best, *others = sorted(found, key=_order)
     also = dict.fromkeys(_name(other) for other in others)
     also.pop(_name(best), None)
-    return replace(best, also=tuple(also))
+    return replace(best, also=tuple(also), stated=stated)
 
 
 def strangeness(
@@ -159,7 +160,15 @@ def _explained(
     convention = convention_of(lrs[0].tag, first_missing=first_missing)
     expected = expected_mode(metric.tag)
     rulebook = KERAS if convention and convention.rules == "keras" else TORCH
-    found = _by_convention(metric, lrs, said, convention, rulebook, expected or "min", stated)
+    attempt = partial(
+        fitted,
+        metric,
+        lrs,
+        rulebook=rulebook,
+        expected=expected or "min",
+        stated=stated.config if stated else None,
+    )
+    found = _by_convention(attempt, said, convention)
 
     def strange(each: Fitted) -> int:
         return strangeness(each.recording.config, expected, convention)
@@ -172,21 +181,13 @@ def _explained(
 
 
 def _by_convention(
-    metric: Series,
-    lrs: Sequence[Series],
-    said: Reading,
-    convention: Convention | None,
-    rulebook: Rulebook,
-    expected: Mode,
-    stated: StatedHparams | None,
+    attempt: Callable[[Reading], tuple[Fitted, ...]], said: Reading, convention: Convention | None
 ) -> tuple[Fitted, ...]:
     """Fit in the reading that the framework's convention says; where that fails, in every one."""
-    config = stated.config if stated else None
     if convention and said.logged is None:
-        usual = replace(said, logged=convention.logged)
         with suppress(NotEnoughToldError):
-            return fitted(metric, lrs, usual, rulebook, expected, config)
-    return fitted(metric, lrs, said, rulebook, expected, config)
+            return attempt(replace(said, logged=convention.logged))
+    return attempt(said)
 
 
 def _findings(found: Fitted, expected: Mode | None) -> Iterator[str]:
@@ -217,8 +218,8 @@ def _name(found: Detection) -> str:
 
 def _order(found: Detection) -> tuple[int, int, str, str]:
     recording = found.fitted[0].recording
-    far, *name = unlikeliness(Series.of([], run=recording.run, tag=recording.metric_tag))
-    return far + found.strangeness, far, *name
+    far, tag, run = unlikeliness(Series.of([], run=recording.run, tag=recording.metric_tag))
+    return far + found.strangeness, far, tag, run
 
 
 def _lrs(series: Sequence[Series], tags: Tags) -> list[tuple[Series, ...]]:
@@ -229,31 +230,45 @@ def _lrs(series: Sequence[Series], tags: Tags) -> list[tuple[Series, ...]]:
                 "nothing in it looks like an LR by name or shape; say --lr TAG"
             )
         return found
-    runs = dict.fromkeys(points.run for points in series if points.tag == tags.lrs[0])
     by_name = {(points.run, points.tag): points for points in series}
-    return [
+    found = [
         tuple(by_name[run, tag] for tag in tags.lrs)
-        for run in runs
+        for run in dict.fromkeys(points.run for points in series)
         if all((run, tag) in by_name for tag in tags.lrs)
     ]
+    if not found:
+        absent = [tag for tag in tags.lrs if tag not in {points.tag for points in series}]
+        raise NotEnoughToldError(_absent((*absent, *tags.lrs)[0], series))
+    return found
+
+
+def _absent(tag: str, series: Sequence[Series]) -> str:
+    listed = ", ".join(repr(name) for name in dict.fromkeys(points.tag for points in series))
+    return f"it has no tag {tag!r}; there are: {listed}"
 
 
 def _metrics(series: Sequence[Series], tags: Tags) -> list[Series]:
     if tags.metric is not None:
-        return sorted(
-            (points for points in series if points.tag == tags.metric), key=unlikeliness
-        )
+        named = [points for points in series if points.tag == tags.metric]
+        if not named:
+            raise NotEnoughToldError(_absent(tags.metric, series))
+        return sorted(named, key=unlikeliness)
     found = metric_candidates(series)
     if not found:
         raise NotEnoughToldError("nothing in it looks like a metric; say --metric TAG")
     return found[:MOST_METRICS]
 
 
-def _pairs(
-    metrics: Sequence[Series], lrs: Sequence[tuple[Series, ...]]
+def pairs(
+    series: Sequence[Series], tags: Tags = NOTHING_SAID
 ) -> Iterator[tuple[Series, tuple[Series, ...]]]:
-    """Yield each metric with each LR; one that is logged in several runs, with its own run's."""
-    for metric in metrics:
+    """Yield each metric with each LR, the likeliest first; an LR of several runs, with its own.
+
+    Raises:
+        NotEnoughToldError: nothing there looks like an LR or a metric.
+    """
+    lrs = _lrs(series, tags)
+    for metric in _metrics(series, tags):
         names: dict[str, tuple[Series, ...]] = {}
         for group in lrs:
             if group[0].tag not in names or group[0].run == metric.run:
@@ -262,9 +277,7 @@ def _pairs(
             yield metric, group
 
 
-def _why(
-    whys: Sequence[str], lrs: Sequence[tuple[Series, ...]], metrics: Sequence[Series]
-) -> str:
+def _why(whys: Sequence[str], lrs: Sequence[tuple[Series, ...]], metrics: Sequence[Series]) -> str:
     """The reason that says the most: a fit that failed, before an LR that never falls."""
     falls = any((each.values[1:] < each.values[:-1]).any() for group in lrs for each in group)
     if not falls:

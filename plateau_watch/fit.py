@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from plateau_watch.alignment import FOUND_OUT, Reading, alignments
-from plateau_watch.config import Mode, PlateauConfig, ThresholdMode
+from plateau_watch.config import TORCH_DEFAULTS, Mode, PlateauConfig, ThresholdMode
 from plateau_watch.errors import ConfigError, NotEnoughToldError
 from plateau_watch.levels_fit import ladders
 from plateau_watch.recording import Recording, Source
@@ -44,7 +44,7 @@ class Rulebook:
 
     threshold_modes: tuple[ThresholdMode, ...] = ("rel", "abs")
     lr_dtypes: tuple[LrDtype, ...] = ("python", "float32")
-    usual: PlateauConfig = PlateauConfig()
+    usual: PlateauConfig = TORCH_DEFAULTS
 
 
 TORCH = Rulebook()
@@ -153,7 +153,9 @@ def observe(recording: Recording) -> Observed | str:
             rises = [new > old for old, new in zip(seen[1], lrs, strict=True)]
             if any(rises):
                 if reductions or position == len(recording):
-                    return f"the LR rises at step {_step(recording, position)}: no plateau does that"
+                    return (
+                        f"the LR rises at step {_step(recording, position)}: no plateau does that"
+                    )
                 set_lrs.append((position, lrs))
                 levels = [[lr] for lr in lrs]
             else:
@@ -187,6 +189,7 @@ def fitted(
     metric: Series,
     lrs: Sequence[Series],
     said: Reading = FOUND_OUT,
+    *,
     rulebook: Rulebook = TORCH,
     expected: Mode = "min",
     stated: PlateauConfig | None = None,
@@ -211,7 +214,7 @@ def fitted(
     """
     attempts = [
         (recording, fit(recording, rulebook, expected))
-        for recording in alignments(metric, lrs, PlateauConfig(), said)
+        for recording in alignments(metric, lrs, TORCH_DEFAULTS, said)
     ]
     if stated:
         by_statement = [
@@ -262,7 +265,7 @@ def _fitted(recording: Recording, found: Fit, proven: Proven, source: Source) ->
 
 def _distance(found: Fitted) -> int:
     """How many parameters differ from torch's defaults."""
-    return len(found.recording.config.differences(PlateauConfig()))
+    return len(found.recording.config.differences(TORCH_DEFAULTS))
 
 
 def _nothing_fits(found: Sequence[Fit]) -> str:

@@ -103,9 +103,7 @@ def _by_axis(
         return
     yield Joined(
         way,
-        tuple(
-            rows[end - 1] if there else None for end, there in zip(ends, at_points, strict=True)
-        ),
+        tuple(rows[end - 1] if there else None for end, there in zip(ends, at_points, strict=True)),
         tuple(
             frozenset(rows[begin : end - there])
             for begin, end, there in zip(begins, ends, at_points, strict=True)

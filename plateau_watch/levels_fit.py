@@ -59,7 +59,9 @@ def ladders(
     eps = (0.0, min(_smallest_drop(group, precision) for group in levels))
     found: list[Ladder] = []
     steps = max(map(len, levels))
-    ways = [list(_ways_of(group, steps, precision, rounded=rounded)) for group in levels[:MOST_GROUPS]]
+    ways = [
+        list(_ways_of(group, steps, precision, rounded=rounded)) for group in levels[:MOST_GROUPS]
+    ]
     for chosen in product(*ways):
         factor = _common(way.factor for way in chosen)
         if factor is None:

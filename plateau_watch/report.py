@@ -6,6 +6,7 @@ training's own. LRs are one tuple a step with one LR for each param group.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from plateau_watch.decision import Decision, Held
@@ -123,7 +124,7 @@ class NotReplayed:
 
     run: str
     reason: str
-    tags: dict[str, int]
+    tags: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

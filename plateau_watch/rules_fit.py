@@ -1,8 +1,8 @@
 """rules_fit: which rules fire exactly where a scheduler fired.
 
 The scheduler factorises, and so does its inverse. Here is the part that decides *when*: every
-(mode, threshold_mode, threshold, patience, cooldown) that fires at these steps and at no other. Where no
-LR was logged for a while, it is only known that a firing was at one of several steps.
+(mode, threshold_mode, threshold, patience, cooldown) that fires at these steps and at no other.
+Where no LR was logged for a while, it is only known that a firing was at one of several steps.
 Thresholds come as intervals, computed and not sampled: all histories that some threshold leads to
 are followed at once, each with the thresholds that lead to it.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from plateau_watch.alignment import starts_that_fit
-from plateau_watch.config import PlateauConfig
+from plateau_watch.config import TORCH_DEFAULTS, PlateauConfig
 from plateau_watch.levels_fit import Ladder, factor_from
 from plateau_watch.parity import lr_mismatches
 from plateau_watch.precision import shortest_decimal
@@ -83,7 +83,7 @@ def simplest_member(
     explanations: Sequence[Explanation],
     observed: Observed,
     lr_dtype: LrDtype = "python",
-    usual: PlateauConfig = PlateauConfig(),
+    usual: PlateauConfig = TORCH_DEFAULTS,
 ) -> Proven | None:
     """Return the first member, from the simplest on, that an exact replay proves; None for none.
 

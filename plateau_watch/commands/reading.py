@@ -1,8 +1,9 @@
-"""reading: a log directory -> what `compare` needs, run by run, or why it cannot be had."""
+"""reading: a log directory -> what `compare` needs, training by training, or why it cannot be had."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -10,24 +11,39 @@ from pathlib import Path, PurePosixPath
 
 from rich.console import Console
 
-from plateau_watch.alignment import Reading, from_series
+from plateau_watch.alignment import from_series
+from plateau_watch.candidates import metric_candidates
 from plateau_watch.commands.progress import reading
-from plateau_watch.commands.stated import Stated, read_stated
+from plateau_watch.commands.stated import Stated, StatedFile, read_stated
+from plateau_watch.continuation import continued, goes_on_from
+from plateau_watch.detection import Detection, Tags, detect, pairs
 from plateau_watch.errors import ConfigError, NotEnoughToldError, NothingToReadError
+from plateau_watch.events.hparams import Hparams
 from plateau_watch.events.logdir import RunFiles, discover
-from plateau_watch.events.run_reader import RunLog, read_run
-from plateau_watch.fit import Fitted, fitted
-from plateau_watch.recording import Meaning, RecordedTrace, Recording, from_trace
+from plateau_watch.events.related import related
+from plateau_watch.events.run_reader import RunLog, read_trainings
+from plateau_watch.fit import Fitted
+from plateau_watch.parity import parity
+from plateau_watch.recording import RecordedTrace, Recording, from_trace
 from plateau_watch.render.facts import config_in_words
 from plateau_watch.render.feasible_set import in_words
 from plateau_watch.render.fit_report import FitReport
+from plateau_watch.replay import replay
 from plateau_watch.report import NotReplayed
+from plateau_watch.series import Series
+from plateau_watch.stated_hparams import StatedHparams, stated_in
 
 Found = Recording | NotReplayed
 
+Training = tuple[RunLog, ...]
+"""The runs that one training wrote."""
+
+METRICS_SAID = 4
+"""Other metrics that explain the same LR and are said by name."""
+
 
 def read_logdir(logdir: Path, pattern: str | None, stderr: Console) -> tuple[RunLog, ...]:
-    """Read all runs of a log directory, or those whose name matches a glob.
+    """Read all runs of a log directory, or those whose name matches a glob and what is beside them.
 
     Raises:
         NothingToReadError: there is no event file, or no run of that name.
@@ -35,62 +51,85 @@ def read_logdir(logdir: Path, pattern: str | None, stderr: Console) -> tuple[Run
     runs = _chosen(discover(logdir), pattern)
     total = sum(_size(path) for run in runs for path in run.files)
     with reading(total, stderr) as advance:
-        return tuple(read_run(run, advance) for run in runs)
+        return tuple(log for run in runs for log in read_trainings(run, advance))
 
 
-def recordings(logs: Sequence[RunLog], logdir: Path, said: Stated) -> list[Found]:
+def trainings(logs: Sequence[RunLog], pattern: str | None) -> list[Training]:
+    """Put together the runs that one training wrote; keep those with a run of that name."""
+    return [
+        group
+        for group in related(logs)
+        if pattern is None or any(_matches(log, pattern) for log in group)
+    ]
+
+
+def recordings(
+    groups: Sequence[Training], logdir: Path, said: Stated, others: Sequence[Training] = ()
+) -> list[Found]:
     """Return for each scheduler in the logs its recording, or why there is none.
 
     Runs without scalars are left out.
+
+    Args:
+        groups: the trainings asked for.
+        logdir: the log directory, which may hold a plateau-watch.toml.
+        said: what options say.
+        others: all trainings, from which one asked for may go on.
 
     Raises:
         NothingToReadError: a tag was named that no run has.
         ConfigError: the log directory's plateau-watch.toml cannot be used.
     """
-    named = [tag for tag in (said.metric, *(said.lrs or ())) if tag]
-    for tag in named:
-        _must_exist(tag, logs)
+    logs = [log for group in groups for log in group]
+    _must_exist([tag for tag in (said.metric, *(said.lrs or ())) if tag], logs)
     stated_file = read_stated(logdir)
     traced = {log.run for log in logs if log.traces}
     found: list[Found] = []
-    for log in logs:
-        about = said.or_else(stated_file.about(log.run))
-        if log.traces:
+    for group in groups:
+        for log in group:
             found += [_from_trace(trace, log, said) for trace in log.traces]
-        elif log.series and not (about == Stated() and _holds_one_of(log.run, traced)):
-            found.append(_from_series(log, about, logs))
+        about = _about(group, said, stated_file)
+        plain = tuple(log for log in group if log.series and not log.traces)
+        beside_a_trace = any(_holds_one_of(log.directory, traced) for log in plain)
+        if plain and not (about == Stated() and beside_a_trace):
+            found.append(_from_series(plain, about, others))
     return found
 
 
-def fits(
-    logs: Sequence[RunLog], metric: str, lrs: Sequence[str], logged: Meaning | None
-) -> FitReport:
-    """Fit every run that has the tags; where none has them all, say so of each.
+def fits(groups: Sequence[Training], said: Stated, others: Sequence[Training] = ()) -> FitReport:
+    """Fit every training that no hook recorded; say of each other why not.
+
+    Arguments as for `recordings`.
 
     Raises:
-        NothingToReadError: no run has a tag.
+        NothingToReadError: no run has a tag that was named.
     """
-    for tag in (metric, *lrs):
-        _must_exist(tag, logs)
-    said = Stated(metric, tuple(lrs), None, logged)
-    having = [log for log in logs if not _missing(log, said, logs)] or logs
-    found = [_fitted_or_not(log, said, logs) for log in having]
-    return FitReport(
-        tuple(fit for item in found if not isinstance(item, NotReplayed) for fit in item),
-        tuple(item for item in found if isinstance(item, NotReplayed)),
-    )
+    logs = [log for group in groups for log in group]
+    _must_exist([tag for tag in (said.metric, *(said.lrs or ())) if tag], logs)
+    fitted: list[Fitted] = []
+    not_fitted: list[NotReplayed] = []
+    for group in groups:
+        plain = tuple(log for log in group if log.series and not log.traces)
+        if not plain:
+            continue
+        try:
+            found = _detected(plain, said, others)
+        except NotEnoughToldError as error:
+            not_fitted.append(NotReplayed(plain[0].run, str(error), _tags(plain)))
+        else:
+            notes = tuple(_notes(found))
+            fitted += [_with_warnings(each, notes) for each in found.fitted]
+    return FitReport(tuple(fitted), tuple(not_fitted))
 
 
-def _fitted_or_not(
-    log: RunLog, said: Stated, logs: Sequence[RunLog]
-) -> tuple[Fitted, ...] | NotReplayed:
-    missing = _missing(log, said, logs)
-    if missing or not (said.metric and said.lrs):
-        return NotReplayed(log.run, missing, _tags(log))
-    try:
-        return fitted(log.series[said.metric], [log.series[tag] for tag in said.lrs], Reading(said.logged))
-    except NotEnoughToldError as error:
-        return NotReplayed(log.run, str(error), _tags(log))
+def _about(group: Training, said: Stated, stated_file: StatedFile) -> Stated:
+    """What is said of a training: by options, and for the rest in the log directory's file."""
+    for log in group:
+        for name in (log.run, log.directory):
+            written = stated_file.about(name)
+            if written != Stated():
+                return said.or_else(written)
+    return said
 
 
 def _holds_one_of(run: str, traced: Iterable[str]) -> bool:
@@ -104,66 +143,153 @@ def _from_trace(trace: RecordedTrace, log: RunLog, said: Stated) -> Found:
         unused = ["what was said of this run is not used: the hook recorded it"]
         return replace(recording, warnings=(*recording.warnings, *unused * (said != Stated())))
     why = trace.problems[0] if trace.problems else "no step of the scheduler was taken yet"
-    return NotReplayed(log.run, f"the hook's trace has no usable row: {why}", _tags(log))
+    return NotReplayed(log.run, f"the hook's trace has no usable row: {why}", _tags((log,)))
 
 
-def _from_series(log: RunLog, said: Stated, logs: Sequence[RunLog]) -> Found:
-    if said.config is None:
-        found = _fitted_or_not(log, said, logs)
-        return found if isinstance(found, NotReplayed) else _with_its_set(found)
-    missing = _missing(log, said, logs)
-    if missing or not (said.metric and said.lrs):
-        return NotReplayed(log.run, missing, _tags(log))
-    lrs = [log.series[tag] for tag in said.lrs]
+def _from_series(group: Training, said: Stated, others: Sequence[Training]) -> Found:
     try:
-        return from_series(log.series[said.metric], lrs, said.config, said.logged)
+        if said.config is not None:
+            return _as_stated(group, said)
+        found = _detected(group, said, others)
     except (ConfigError, NotEnoughToldError) as error:
-        return NotReplayed(log.run, str(error), _tags(log))
+        return NotReplayed(group[0].run, str(error), _tags(group))
+    first, *rest = found.fitted
+    return _with_warnings(first, [*_notes(found), *_its_set(first, rest)]).recording
 
 
-def _with_its_set(found: Sequence[Fitted]) -> Recording:
+def _as_stated(group: Training, said: Stated) -> Recording:
+    """Read a training by a stated configuration: the metric and LR that it reproduces, if any.
+
+    Raises:
+        NotEnoughToldError: no metric and LR can be read as the steps of one scheduler.
+        ConfigError: a list `min_lr` that does not fit the number of LRs.
+    """
+    assert said.config is not None
+    first: Recording | None = None
+    refused: NotEnoughToldError | None = None
+    for metric, lrs in pairs(_series(group), Tags(said.metric, said.lrs)):
+        try:
+            recording = from_series(metric, lrs, said.config, said=said.reading)
+        except NotEnoughToldError as error:
+            refused = refused or error
+            continue
+        trace = replay(recording.config, recording.metric, recording.start)
+        if parity(recording, trace).exact:
+            return recording
+        first = first or recording
+    if first is None:
+        raise refused or NotEnoughToldError(f"it has no {said.metric!r} beside {said.lrs!r}")
+    return first
+
+
+def _detected(group: Training, said: Stated, others: Sequence[Training]) -> Detection:
+    """Find what explains a training; where it goes on from another one, the two together.
+
+    Raises:
+        NotEnoughToldError: nothing does.
+    """
+    tags = Tags(said.metric, said.lrs)
+    series, stated = _series(group), _stated(group)
+    found: list[Detection] = []
+    for other in others:
+        before = _series(other)
+        if other[0].run == group[0].run or not goes_on_from(series, before):
+            continue
+        for until, seen in _checkpoints(before):
+            with suppress(NotEnoughToldError):
+                joined = detect(continued(before, series, until), tags, said.reading, stated)
+                note = f"it goes on from run {other[0].run!r}{seen}: the two are read as one"
+                found.append(replace(joined, findings=(note, *joined.findings)))
+    by_statement = [each for each in found if each.fitted[0].recording.source == "hparams"]
+    return next(iter(by_statement or found), None) or detect(series, tags, said.reading, stated)
+
+
+def _checkpoints(earlier: Sequence[Series]) -> Iterator[tuple[int | None, str]]:
+    """Yield up to where a scheduler may have seen a training that was left, and how to say it.
+
+    Checkpoints are often written between a validation and the scheduler's step.
+    """
+    yield None, ""
+    metrics = metric_candidates(earlier)
+    if metrics:
+        last = int(metrics[0].steps[-1])
+        yield last, f" (from a checkpoint that does not know its last metric point, at step {last})"
+
+
+def _series(group: Training) -> list[Series]:
+    return [series for log in group for series in log.series.values()]
+
+
+def _stated(group: Training) -> StatedHparams | None:
+    hparams: Hparams = {}
+    for log in group:
+        hparams |= log.hparams
+    return stated_in(hparams)
+
+
+def _with_warnings(fitted: Fitted, lines: Iterable[str]) -> Fitted:
+    recording = fitted.recording
+    return replace(fitted, recording=replace(recording, warnings=(*recording.warnings, *lines)))
+
+
+def _notes(found: Detection) -> Iterator[str]:
+    """Say what was found besides the parameters."""
+    yield from found.findings
+    recording = found.fitted[0].recording
+    if found.stated is not None:
+        how = "reproduce it" if recording.source == "hparams" else "do not reproduce this LR"
+        yield f"the log's own hyper-parameters ({found.stated.said}) {how}"
+    if found.convention is not None:
+        yield f"its names are those of {found.convention.framework}"
+    if found.also:
+        more = len(found.also) - METRICS_SAID
+        names = ", ".join(found.also[:METRICS_SAID]) + (f" and {more} more" if more > 0 else "")
+        yield f"other metrics explain the same LR as exactly: {names}; --metric decides"
+
+
+def _its_set(first: Fitted, others: Sequence[Fitted]) -> Iterator[str]:
     """Say the set that a fitted configuration is only the simplest member of."""
-    first, *others = found
-    said = ["fitted: the simplest of all that reproduce this log exactly, which are"]
-    said += in_words(first.fit)
-    said += [
-        f"or, with LRs logged {other.recording.logged} the step, a set whose simplest member is "
-        f"{config_in_words(other.recording.config)}: --lr-logged decides"
-        for other in others
-    ]
-    return replace(first.recording, warnings=(*first.recording.warnings, *said))
-
-
-def _missing(log: RunLog, said: Stated, logs: Sequence[RunLog]) -> str:
-    """Say what has to be stated before a run without a trace can be replayed; "" if nothing."""
-    if not (said.metric and said.lrs):
-        options = ["--metric TAG"] * (not said.metric) + ["--lr TAG"] * (not said.lrs)
-        return (
-            f"it has no trace of plateau_watch.watch; say {' '.join(options)} "
-            "(and --ran-with patience=10,factor=0.1,... if you know)"
+    if first.recording.source == "fitted":
+        yield "fitted: the simplest of all that reproduce this log exactly, which are"
+        yield from in_words(first.fit)
+    for other in others:
+        yield (
+            f"or, with LRs logged {other.recording.logged} the step, a set whose simplest member "
+            f"is {config_in_words(other.recording.config)}: --lr-logged decides"
         )
-    absent = [tag for tag in (said.metric, *said.lrs) if tag not in log.series]
-    if not absent:
-        return ""
-    elsewhere = [other.run for other in logs if absent[0] in other.series]
-    hint = f" (run {elsewhere[0]!r} has, but metric and LR must be in one run)" if elsewhere else ""
-    return f"it has no tag {absent[0]!r}{hint}{_nearest(absent[0], log.series)}"
 
 
-def _must_exist(tag: str, logs: Sequence[RunLog]) -> None:
+def _must_exist(named: Sequence[str], logs: Sequence[RunLog]) -> None:
     tags = dict.fromkeys(tag for log in logs for tag in log.series)
-    if tag not in tags:
-        raise NothingToReadError(f"no run has a tag {tag!r}{_nearest(tag, tags)}")
+    for tag in named:
+        if tag not in tags:
+            raise NothingToReadError(f"no run has a tag {tag!r}{_nearest(tag, tags)}")
+
+
+def _matches(log: RunLog, pattern: str) -> bool:
+    return fnmatchcase(log.run, pattern) or fnmatchcase(log.directory, pattern)
 
 
 def _chosen(runs: tuple[RunFiles, ...], pattern: str | None) -> tuple[RunFiles, ...]:
+    """Choose the runs to read: those of that name, and those beside them, with the LR perhaps."""
     if pattern is None:
         return runs
-    chosen = tuple(run for run in runs if fnmatchcase(run.name, pattern))
-    if not chosen:
+    directory = pattern.rpartition("@")[0] or pattern
+    named = {run.name for run in runs if fnmatchcase(run.name, directory)}
+    named |= {run.name for run in runs if fnmatchcase(run.name, pattern)}
+    if not named:
         names = [run.name for run in runs]
         raise NothingToReadError(f"no run is named {pattern!r}{_nearest(pattern, names)}")
-    return chosen
+    parents = {PurePosixPath(name).parent for name in named}
+    return tuple(
+        run
+        for run in runs
+        if run.name in named or PurePosixPath(run.name).parent in parents or _in(run.name, named)
+    )
+
+
+def _in(run: str, named: Iterable[str]) -> bool:
+    return str(PurePosixPath(run).parent) in named
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
@@ -182,5 +308,5 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _tags(log: RunLog) -> dict[str, int]:
-    return {tag: len(series) for tag, series in log.series.items()}
+def _tags(group: Sequence[RunLog]) -> Mapping[str, int]:
+    return {tag: len(series) for log in group for tag, series in log.series.items()}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 
+from plateau_watch.alignment import Reading
 from plateau_watch.commands.parameters import parse_ran_as, parse_ran_with
-from plateau_watch.commands.reading import read_logdir, recordings
+from plateau_watch.commands.reading import read_logdir, recordings, trainings
 from plateau_watch.commands.stated import Stated
 from plateau_watch.comparison import compare
 from plateau_watch.dialect_comparison import compare_by, with_dialects
@@ -22,18 +24,43 @@ from plateau_watch.whatif import Overrides
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_OPTIONS = (
-    click.option("--metric", metavar="TAG", help="The scheduler's metric, if not traced."),
-    click.option("--lr", "lrs", metavar="TAG", multiple=True, help="The LR; once for each group."),
+_READING = (
+    click.option("--metric", metavar="TAG", help="The scheduler's metric; found if not said."),
+    click.option(
+        "--lr", "lrs", metavar="TAG", multiple=True, help="The LR, once a group; found if not said."
+    ),
+    click.option(
+        "--lr-logged",
+        type=click.Choice(["before", "after", "late"]),
+        help="Whether LRs are logged before or after the scheduler's step, or one step late; "
+        "found out if not said.",
+    ),
+    click.option(
+        "--skip-first",
+        type=click.IntRange(min=0),
+        default=0,
+        help="Metric points at the beginning that the scheduler never saw.",
+    ),
+    click.option(
+        "--every",
+        type=click.IntRange(min=1),
+        default=1,
+        help="The scheduler saw every N-th metric point only.",
+    ),
+    click.option(
+        "--repeat",
+        type=click.IntRange(min=1),
+        default=1,
+        help="The scheduler stepped N times on each metric point.",
+    ),
+    click.option("--run", "pattern", metavar="GLOB", help="Only runs with such a name."),
+)
+
+_CONFIGURATION = (
     click.option(
         "--ran-with",
         metavar="NAME=V,...",
         help="The real configuration, if not traced; fitted if not said.",
-    ),
-    click.option(
-        "--lr-logged",
-        type=click.Choice(["before", "after"]),
-        help="Whether LRs are logged before or after the scheduler's step; found out if not said.",
     ),
     click.option(
         "--dialect",
@@ -42,15 +69,26 @@ _OPTIONS = (
         help="--ran-with is in the words of torch (as it is if not said), "
         f"{', '.join(list(DIALECTS)[1:])}; the run is replayed by its rules.",
     ),
-    click.option("--run", "pattern", metavar="GLOB", help="Only runs with such a name."),
 )
 
 
 def said_options(command: Command) -> Command:
     """Add the options that say what a log does not record."""
-    for option in reversed(_OPTIONS):
+    for option in reversed((*_READING, *_CONFIGURATION)):
         command = option(command)
     return command
+
+
+def reading_options(command: Command) -> Command:
+    """Add the options that say which tags to look at and how to read them."""
+    for option in reversed(_READING):
+        command = option(command)
+    return command
+
+
+def reading_of(options: Mapping[str, Any]) -> Reading:
+    """Collect how a log is said to be read."""
+    return Reading(options["lr_logged"], options["skip_first"], options["every"], options["repeat"])
 
 
 def report_on(
@@ -76,7 +114,7 @@ def report_on(
     ran_as = _ran_as(options)
     said = _said(options, ran_as)
     logs = read_logdir(logdir, options["pattern"], Console(stderr=True))
-    found = recordings(logs, logdir, said)
+    found = recordings(trainings(logs, options["pattern"]), logdir, said, trainings(logs, None))
     report = Report(
         logdir=str(logdir),
         runs=tuple(
@@ -126,22 +164,28 @@ def _said(options: Mapping[str, Any], ran_as: Config | None) -> Stated:
 
     Those align such a run; what its LRs mean is found out by its own rules later.
     """
-    ran_with, logged = options["ran_with"], options["lr_logged"]
+    ran_with, reading = options["ran_with"], reading_of(options)
     config = None
     if ran_as is not None:
-        config, logged = nearest_of_torch(ran_as), logged or "after"
+        config = nearest_of_torch(ran_as)
+        reading = replace(reading, logged=reading.logged or "after")
     elif ran_with is not None:
         config = parse_ran_with(ran_with)
     return Stated(
-        metric=options["metric"], lrs=options["lrs"] or None, config=config, logged=logged
+        metric=options["metric"], lrs=options["lrs"] or None, config=config, reading=reading
     )
 
 
 def _nothing(report: Report) -> str:
     if not report.not_replayed:
         return f"no scalars in the event files below {report.logdir!r}"
-    first = report.not_replayed[0]
+    first = max(report.not_replayed, key=_tells)
     tags = ", ".join(list(first.tags)[:8]) or "none"
     others = len(report.not_replayed) - 1
     more = f" (and {others} more such runs)" if others else ""
     return f"run {first.run!r} cannot be replayed{more}: {first.reason}; its tags: {tags}"
+
+
+def _tells(run: NotReplayed) -> int:
+    """How much a reason says: an LR that nothing explains, one that never falls, tags missing."""
+    return 2 * run.reason.startswith("no plateau") + run.reason.startswith("the LR")

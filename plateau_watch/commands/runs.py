@@ -12,10 +12,16 @@ from typing import Any
 import click
 from rich.console import Console
 
-from plateau_watch.candidates import expected_mode, lr_candidates, metric_candidates, shape_of
+from plateau_watch.candidates import (
+    expected_mode,
+    kind_of,
+    lr_candidates,
+    metric_candidates,
+    shape_of,
+)
 from plateau_watch.commands.errors import one_clear_line
 from plateau_watch.commands.output import PIPE_WIDTH
-from plateau_watch.commands.reading import read_logdir
+from plateau_watch.commands.reading import read_logdir, trainings
 from plateau_watch.events.run_reader import RunLog
 from plateau_watch.render.printable import printable
 from plateau_watch.render.terminal import NARROWEST
@@ -36,11 +42,12 @@ Examples:
 def runs(logdir: Path, *, pattern: str | None, form: str) -> None:
     """List the runs in LOGDIR: files, points, steps, and the tags that look like an LR or a metric.
 
-    By names and shapes only: which of them a scheduler used is not guessed. Runs with a trace of
-    plateau_watch.watch replay as they are; for others name the tags to `replay` and `fit`.
+    By names and shapes only: which of them a scheduler used is for `fit` to say. Several trainings
+    in one directory are told apart by their event files, as RUN@TIME.
     """
     with one_clear_line():
-        logs = read_logdir(logdir, pattern, Console(stderr=True))
+        read = read_logdir(logdir, pattern, Console(stderr=True))
+        logs = [log for group in trainings(read, pattern) for log in group]
         if form == "json":
             document = {"schema": SCHEMA, "runs": [_described(log) for log in logs]}
             click.echo(json.dumps(document, indent=2, allow_nan=False))
@@ -65,15 +72,23 @@ def _described(log: RunLog) -> dict[str, Any]:
         "last_step": max(steps, default=None),
         "traces": [{"prefix": trace.prefix, "rows": len(trace.rows)} for trace in log.traces],
         "lr": [
-            {"tags": [series.tag for series in group], "shape": shape_of(group[0])}
-            for group in lr_candidates(theirs)
+            {
+                "tags": [series.tag for series in group],
+                "shape": shape_of(group[0]),
+                "kind": kind_of(group[0]),
+            }
+            for group in lr_candidates(theirs.values())
         ],
         "metric": [
             {"tag": series.tag, "points": len(series), "mode": expected_mode(series.tag)}
-            for series in metric_candidates(theirs)
+            for series in metric_candidates(theirs.values())
         ],
         "warnings": list(log.damages),
     }
+
+
+def _shape(lr: dict[str, Any]) -> str:
+    return lr["shape"] if lr["kind"] == lr["shape"] else f"{lr['shape']}: {lr['kind']}"
 
 
 def _lines(run: dict[str, Any], width: int) -> Iterator[str]:
@@ -86,7 +101,7 @@ def _lines(run: dict[str, Any], width: int) -> Iterator[str]:
     facts += [
         ("trace", f"{trace['prefix']}, {trace['rows']} scheduler steps") for trace in run["traces"]
     ]
-    facts += [("LR", f"{' '.join(lr['tags'])} ({lr['shape']})") for lr in run["lr"]]
+    facts += [("LR", f"{' '.join(lr['tags'])} ({_shape(lr)})") for lr in run["lr"]]
     metrics = [
         f"{metric['tag']} ({metric['mode']})" if metric["mode"] else metric["tag"]
         for metric in run["metric"]

@@ -6,7 +6,10 @@ It comes from options, and for what no option says from `plateau-watch.toml` in 
     match = "plain/*"          # which runs, as a glob on the name; all where absent
     metric = "val/loss"
     lr = ["lr"]                # one tag for each param group
-    lr-logged = "after"        # or "before" the scheduler's step; found out where absent
+    lr-logged = "after"        # "before" the scheduler's step, or "late"; found out where absent
+    skip-first = 1             # metric points that the scheduler never saw; none where absent
+    every = 2                  # it saw every second metric point; every one where absent
+    repeat = 4                 # it stepped so often on each; once where absent
     ran-with = { patience = 3, factor = 0.5 }
 
 The first table that matches a run counts. Nothing here is guessed.
@@ -20,10 +23,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
 
+from plateau_watch.alignment import FOUND_OUT, MEANINGS, Reading
 from plateau_watch.commands.parameters import stated_config
 from plateau_watch.config import PlateauConfig
 from plateau_watch.errors import ConfigError
-from plateau_watch.recording import Meaning
 
 FILE_NAME = "plateau-watch.toml"
 
@@ -31,7 +34,7 @@ Kind = TypeVar("Kind")
 
 _NAMES: dict[type, str] = {str: "string", list: "list of tables", dict: "table"}
 
-_KEYS = ("match", "metric", "lr", "lr-logged", "ran-with")
+_KEYS = ("match", "metric", "lr", "lr-logged", "skip-first", "every", "repeat", "ran-with")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,13 @@ class Stated:
         metric: tag of the metric.
         lrs: tag of each param group's LR.
         config: the configuration the run had.
-        logged: whether LRs are logged before or after the scheduler's step.
+        reading: how the log is to be read.
     """
 
     metric: str | None = None
     lrs: tuple[str, ...] | None = None
     config: PlateauConfig | None = None
-    logged: Meaning | None = None
+    reading: Reading = FOUND_OUT
 
     def or_else(self, other: Stated) -> Stated:
         """Return this, with what it does not say taken from another."""
@@ -56,7 +59,7 @@ class Stated:
             metric=self.metric or other.metric,
             lrs=self.lrs or other.lrs,
             config=self.config or other.config,
-            logged=self.logged or other.logged,
+            reading=other.reading if self.reading == FOUND_OUT else self.reading,
         )
 
 
@@ -93,15 +96,26 @@ def _table(table: object) -> tuple[str, Stated]:
     if unknown:
         raise ConfigError(f"unknown key {unknown[0]!r}; a [[runs]] table has {', '.join(_KEYS)}")
     logged = said.get("lr-logged")
-    if logged not in (None, "before", "after"):
-        raise ConfigError(f"lr-logged must be 'before' or 'after', got {logged!r}")
+    if logged is not None and logged not in MEANINGS:
+        raise ConfigError(f"lr-logged must be 'before' or 'after' or 'late', got {logged!r}")
     config = said.get("ran-with")
     return _expected(str, "match", said.get("match", "*")), Stated(
         metric=_expected(str, "metric", said["metric"]) if "metric" in said else None,
         lrs=_tags(said["lr"]) if "lr" in said else None,
         config=None if config is None else stated_config(_expected(dict, "ran-with", config)),
-        logged=logged,
+        reading=Reading(
+            logged,
+            skip_first=_count("skip-first", said.get("skip-first", 0), 0),
+            every=_count("every", said.get("every", 1), 1),
+            repeat=_count("repeat", said.get("repeat", 1), 1),
+        ),
     )
+
+
+def _count(key: str, value: object, lowest: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+        raise ConfigError(f"{key} must be a whole number from {lowest} on, got {value!r}")
+    return value
 
 
 def _tags(lr: object) -> tuple[str, ...]:

@@ -108,9 +108,7 @@ def _read_files(files: Sequence[Path], advance: Callable[[int], object]) -> list
     return [_read_file(path, FileContent(plugins=plugins), advance) for path in files]
 
 
-def _read_file(
-    path: Path, content: FileContent, advance: Callable[[int], object]
-) -> FileContent:
+def _read_file(path: Path, content: FileContent, advance: Callable[[int], object]) -> FileContent:
     try:
         for event in _events(path, content.damages, advance):
             content.take(event)

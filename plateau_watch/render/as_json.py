@@ -60,6 +60,7 @@ def _run(run: RunReport, full: bool) -> Json:
             "ambiguous": [_place(run, index) for index in parity.ambiguous],
         },
         "schedules": [_schedule(run, schedule, full) for schedule in run.schedules],
+        "guesses": recording.guesses,
         "warnings": run.warnings,
     }
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from plateau_watch.decision import number
 from plateau_watch.dialects import Config, dialect_of
+from plateau_watch.recording import Recording
 from plateau_watch.report import RunReport
 
 PLACES_SAID = 6
@@ -20,6 +21,7 @@ def facts(run: RunReport) -> list[tuple[str, str]]:
         ("LR", _lr(run)),
         ("config", _config(run)),
         ("parity", parity_in_words(run)),
+        *(("found", guess) for guess in run.recording.guesses),
     ]
 
 
@@ -60,14 +62,27 @@ def _lr(run: RunReport) -> str:
     said = f"{shown}; {groups} group{'s' * (groups > 1)}, starts at {start}"
     if recording.rows:
         return said
-    last = ", so the last decision cannot be checked" if recording.logged == "before" else ""
-    return f"{said}; logged {recording.logged} the scheduler's step{last}"
+    return f"{said}; {_logged(recording)}"
+
+
+def _logged(recording: Recording) -> str:
+    if recording.logged == "late":
+        return "logged one step late"
+    checked = recording.logged == "after" or recording.lrs[-1] is not None
+    last = "" if checked else ", so the last decision cannot be checked"
+    return f"logged {recording.logged} the scheduler's step{last}"
+
+
+_SOURCES = {
+    "recorded": "recorded by the hook",
+    "given": "as given",
+    "hparams": "as the log's hyper-parameters state",
+    "fitted": "fitted",
+}
 
 
 def _config(run: RunReport) -> str:
-    source = {"recorded": "recorded by the hook", "given": "as given", "fitted": "fitted"}[
-        run.recording.source
-    ]
+    source = _SOURCES[run.recording.source]
     rules = "" if run.ran_as is None else f"; the rules are those of {dialect_of(run.ran_as).name}"
     return f"{config_in_words(run.config)} ({source}{rules})"
 

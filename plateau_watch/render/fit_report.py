@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from plateau_watch.fit import Fitted
+from plateau_watch.recording import Recording
 from plateau_watch.render.facts import config_in_words
 from plateau_watch.render.feasible_set import in_words
 from plateau_watch.render.printable import printable
 from plateau_watch.report import NotReplayed
-from plateau_watch.rules_fit import ANY, Rules
+from plateau_watch.rules_fit import ANY, Rules, Window
 from plateau_watch.simplest import Explanation
 
 SCHEMA = "plateau-watch/fit/1"
@@ -32,8 +33,7 @@ class FitReport:
 def as_text(report: FitReport, width: int) -> Iterator[str]:
     """Yield lines: for each run what was looked at, the simplest member, and the whole set."""
     for found in report.fitted:
-        logged = found.recording.logged
-        yield printable(f"{found.recording.run}, if LRs were logged {logged} the scheduler's step")
+        yield printable(f"{found.recording.run}, {_MEANING[found.recording.logged]}")
         for name, text in _facts(found):
             yield from _wrapped(f"  {name:<10}", printable(text), width)
         yield ""
@@ -43,15 +43,28 @@ def as_text(report: FitReport, width: int) -> Iterator[str]:
 
 def _facts(found: Fitted) -> Iterator[tuple[str, str]]:
     recording, reductions = found.recording, found.fit.reductions
-    steps = ", ".join(str(int(recording.steps[index])) for index in reductions)
+    steps = ", ".join(_window(recording, window) for window in reductions) or "never"
     yield "metric", f"{recording.metric_tag}, {len(recording)} points, {recording.precision}"
     yield "LR", ", ".join(recording.lr_tags)
     yield "reduced", f"at {steps}"
-    yield "simplest", config_in_words(recording.config)
+    name = "simplest" if recording.source == "fitted" else "stated"
+    yield name, config_in_words(recording.config)
     for position, line in enumerate(in_words(found.fit)):
         yield ("" if position else "set"), line
-    for warning in recording.warnings:
-        yield "note", warning
+    for line in (*recording.guesses, *recording.warnings):
+        yield "note", line
+
+
+_MEANING = {
+    "before": "if LRs were logged before the scheduler's step",
+    "after": "if LRs were logged after the scheduler's step",
+    "late": "if LRs were logged one step late",
+}
+
+
+def _window(recording: Recording, window: Window) -> str:
+    first, last = (int(recording.steps[index]) for index in window)
+    return str(first) if first == last else f"{first} to {last}"
 
 
 def _wrapped(margin: str, text: str, width: int) -> list[str]:
@@ -78,10 +91,13 @@ def _run(found: Fitted) -> dict[str, Any]:
         "metric": recording.metric_tag,
         "lr": {"tags": recording.lr_tags, "logged": recording.logged},
         "reductions": [
-            {"index": index, "step": int(recording.steps[index])} for index in found.fit.reductions
+            {"index": last, "step": int(recording.steps[last]), "not_before": first}
+            for first, last in found.fit.reductions
         ],
+        "source": recording.source,
         "simplest": asdict(recording.config),
         "set": [_explanation(explanation) for explanation in found.fit.explanations],
+        "guesses": recording.guesses,
         "warnings": recording.warnings,
     }
 

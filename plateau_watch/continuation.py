@@ -1,0 +1,67 @@
+"""continuation: a training that goes on from another one, read as one.
+
+A training resumed into a directory of its own begins where another one ended, with the same tags
+and the same LR. Alone it cannot be replayed, for the scheduler's state came from a checkpoint.
+Knows no files and no scheduler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from plateau_watch.series import Series
+
+FEWEST_SHARED = 2
+"""Tags, of several points each, that two trainings share at least."""
+
+LARGEST_GAP = 3.0
+"""Strides of a tag that may lie between the end of one and the beginning of the other."""
+
+
+def goes_on_from(later: Sequence[Series], earlier: Sequence[Series]) -> bool:
+    """Whether a training begins where another one ended: in steps and, for all tags, in order."""
+    before = {series.tag: series for series in earlier if len(series) > 1}
+    shared = [(before[series.tag], series) for series in later if series.tag in before]
+    shared = [(first, second) for first, second in shared if len(second) > 1]
+    return len(shared) >= FEWEST_SHARED and all(_follows(*both) for both in shared)
+
+
+def continued(
+    earlier: Sequence[Series], later: Sequence[Series], until: int | None = None
+) -> list[Series]:
+    """Join each tag of the later training to that of the earlier one, under the later's name.
+
+    Where both have a step, the later one's point counts.
+
+    Args:
+        earlier: the training that was left.
+        later: the one that went on from it.
+        until: points of the earlier one at this step and beyond are left out: its checkpoint was
+            written before the scheduler saw them. None to take all.
+    """
+    before = {series.tag: series for series in earlier}
+    return [
+        _joined(before[series.tag], series, until) if series.tag in before else series
+        for series in later
+    ]
+
+
+def _follows(earlier: Series, later: Series) -> bool:
+    stride = float(np.median(np.diff(earlier.steps)))
+    gap = int(later.steps[0]) - int(earlier.steps[-1])
+    return 0 <= gap <= LARGEST_GAP * stride and later.wall_times[0] >= earlier.wall_times[-1]
+
+
+def _joined(earlier: Series, later: Series, until: int | None) -> Series:
+    end = int(later.steps[0]) if until is None else min(until, int(later.steps[0]))
+    kept = earlier.steps < end
+    return replace(
+        later,
+        steps=np.concatenate((earlier.steps[kept], later.steps)),
+        wall_times=np.concatenate((earlier.wall_times[kept], later.wall_times)),
+        values=np.concatenate((earlier.values[kept], later.values)),
+        superseded=later.superseded + earlier.superseded + int((~kept).sum()),
+    )
