@@ -108,7 +108,9 @@ def alignments(
             if isinstance(columns, str):
                 refused.append(f"{columns} ({_axes(metric, lrs)})")
             elif columns not in found and any(lrs_there for lrs_there in columns):
-                found[columns] = _recording(metric, lrs, config, meaning, joined, columns, said)
+                found[columns] = _recording(
+                    metric, lrs, config, columns, meaning=meaning, joined=joined, said=said
+                )
     if not found:
         raise NotEnoughToldError(
             refused[0]
@@ -163,9 +165,10 @@ def _recording(
     metric: Series,
     lrs: Sequence[Series],
     config: PlateauConfig,
+    columns: tuple[Lrs | None, ...],
+    *,
     meaning: Meaning,
     joined: Joined,
-    columns: tuple[Lrs | None, ...],
     said: Reading,
 ) -> Recording:
     precision = coarsest([series.precision for series in lrs])

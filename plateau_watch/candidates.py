@@ -31,21 +31,9 @@ _PER_BATCH = re.compile(
     r"(^|[/_\-. ])(batch(es)?|steps?|iter(ation)?s?)([/_\-. ]|$)", re.IGNORECASE
 )
 _SAYS_NO_KIND = frozenset(
-    [
-        "val",
-        "valid",
-        "validation",
-        "eval",
-        "evaluation",
-        "test",
-        "dev",
-        "train",
-        "training",
-        "epoch",
-        "avg",
-        "mean",
-        "total",
-    ]
+    re.split(
+        "[|]", "val|valid|validation|eval|evaluation|test|dev|train|training|epoch|avg|mean|total"
+    )
 )
 _VALIDATION = re.compile(
     r"(^|[/_\-. ])(val|valid|validation|eval|evaluation|dev|test)([/_\-. @]|$)", re.IGNORECASE

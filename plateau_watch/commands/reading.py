@@ -1,4 +1,4 @@
-"""reading: a log directory -> what `compare` needs, training by training, or why it cannot be had."""
+"""reading: a log directory -> what `compare` needs of each training, or why it cannot be had."""
 
 from __future__ import annotations
 

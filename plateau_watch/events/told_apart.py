@@ -3,8 +3,9 @@
 Writers leave one file each time they are opened, so a directory may hold one training in several
 files (resumed, or two writers), or several trainings that would make no sense in one series. A
 file goes on with an earlier training where it says so (SessionLog.START), where its steps begin
-behind that training's first ones and not with a first stride of its own, or where it shares no tag with it and was written by the same
-process or at the same time. A file that starts over is a training of its own.
+behind that training's first ones and not with a first stride of another length, or where it shares
+no tag with it and was written by the same process or at the same time. A file that starts over is
+a training of its own.
 
 Knows the files' names, as TensorBoard's writers make them: events.out.tfevents.TIME.HOST, since
 TF 2 and in torch followed by .PID.NUMBER. Invariant: every file is in exactly one group.
