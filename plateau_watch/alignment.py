@@ -200,8 +200,8 @@ def _columns(joined: Joined, meaning: Meaning) -> tuple[Lrs | None, ...] | str:
     """The LR before each step and after the last, by a meaning; or why it cannot be that."""
     beside, following = joined.beside, joined.following
     if meaning == "late":
-        if beside[0] is not None or len(beside) < 2:
-            return "no LR is missing beside the first metric point: none is logged late"
+        if beside[0] is not None or None in beside[1:] or any(joined.between) or joined.beyond:
+            return "not all but the first metric point have an LR beside them: none is logged late"
         return (*beside[1:], following, None)
     placed = [*beside, following] if meaning == "before" else [None, *beside]
     for index, between in enumerate(joined.between):

@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
+
 from plateau_watch.alignment import FOUND_OUT, Reading
 from plateau_watch.candidates import (
     expected_mode,
@@ -27,7 +29,7 @@ from plateau_watch.candidates import (
 from plateau_watch.config import Mode, PlateauConfig
 from plateau_watch.conventions import Convention, convention_of
 from plateau_watch.errors import NotEnoughToldError
-from plateau_watch.fit import KERAS, NEVER_FALLS, TORCH, Fitted, fitted
+from plateau_watch.fit import ENOUGH_REDUCTIONS, KERAS, NEVER_FALLS, TORCH, Fitted, fitted
 from plateau_watch.replay import replay
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
@@ -45,8 +47,11 @@ STRANGE = 9
 MOST_DIGITS = 2
 """Significant digits of a threshold that somebody would write."""
 
-LARGEST_RELATIVE = 0.1
-"""The largest relative threshold that somebody would write."""
+LARGEST_THRESHOLD = 0.1
+"""The largest threshold that somebody would write, as a part of the metric."""
+
+LONGEST_COOLDOWN = 2
+"""The longest cooldown, in patiences, that is believed on little evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,29 +123,41 @@ def detect(
 
 
 def strangeness(
-    config: PlateauConfig, expected: Mode | None, convention: Convention | None = None
+    found: Fitted, expected: Mode | None = None, convention: Convention | None = None
 ) -> int:
     """How far an explanation is from what somebody would write: 0 to `STRANGE`.
 
-    A threshold has few digits and is small. The mode counts where the metric's name calls for
-    one: nobody writes `max` for a loss. To leave it at `min` for a score is a mistake that is
-    made; but then the LR falls whatever the metric does, as it does by plan, so it is believed
-    only where all else is plain and the framework is known, with the moment at which it logs.
+    A threshold has few digits and is small, the smaller the evidence the plainer; a cooldown is not
+    much longer than the patience. The mode counts where the metric's name calls for one: nobody
+    writes `max` for a loss. To leave it at `min` for a score is a mistake that is made with torch
+    (Keras chooses by the name); but then the LR falls whatever the metric does, as it does by plan,
+    so it is believed only where all else is plain, and the framework and the moment at which it
+    logs are known.
     """
-    threshold = _odd_threshold(config)
+    config = found.recording.config
+    if found.recording.source == "hparams":
+        return 0
+    few = len(found.fit.reductions) < ENOUGH_REDUCTIONS
+    threshold = _odd_threshold(found)
+    long_cooldown = config.cooldown > LONGEST_COOLDOWN * config.patience
+    if few and (threshold > 0 or long_cooldown):
+        return STRANGE
     if expected is not None and config.mode != expected:
+        by_torch = convention is not None and convention.rules == "torch"
         forgotten = config.mode == "min" and threshold == 0 and config.patience >= 1
-        return 2 if convention and forgotten and config.cooldown == 0 else STRANGE
+        return 2 if by_torch and forgotten and config.cooldown == 0 else STRANGE
     return threshold + (config.mode == "max" and expected is None) + (config.cooldown > 0)
 
 
-def _odd_threshold(config: PlateauConfig) -> int:
+def _odd_threshold(found: Fitted) -> int:
+    config = found.recording.config
     threshold = config.threshold
     if threshold in (1e-4, 0.0, 1e-3, 1e-2):
         return 0
     few_digits = float(f"{threshold:.{MOST_DIGITS - 1}e}") == threshold
-    small = config.threshold_mode == "abs" or threshold <= LARGEST_RELATIVE
-    return 1 if few_digits and small else STRANGE
+    sizes = np.abs(found.recording.metric[np.isfinite(found.recording.metric)])
+    unit = 1.0 if config.threshold_mode == "rel" else float(np.median(sizes)) if len(sizes) else 0.0
+    return 1 if few_digits and threshold <= LARGEST_THRESHOLD * unit else STRANGE
 
 
 def _explained(
@@ -171,7 +188,7 @@ def _explained(
     found = _by_convention(attempt, said, convention)
 
     def strange(each: Fitted) -> int:
-        return strangeness(each.recording.config, expected, convention)
+        return strangeness(each, expected, convention)
 
     best, *others = sorted(found, key=strange)
     least = strange(best)
@@ -207,7 +224,8 @@ def _coincidence(found: Fitted) -> str:
     return (
         "no plateau configuration explains this LR, but for one that nobody would write: "
         f"mode={config.mode} and threshold={config.threshold:.6g} ({config.threshold_mode}) on "
-        f"{found.recording.metric_tag!r}; --metric shows it"
+        f"{found.recording.metric_tag!r} (patience={config.patience}, cooldown={config.cooldown}); "
+        "--metric shows it"
     )
 
 
