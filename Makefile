@@ -37,9 +37,17 @@ check: .venv/installed  ## lint, types and the direction of dependencies
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-replay-logs: .venv/installed  ## write replay_logs anew, by really training
-	.venv/bin/python examples/record_replay_logs.py replay_logs
+# Keras' TensorBoard callback needs TensorFlow, which the tests do without.
+.venv-keras/installed: Makefile
+	@echo "setting up .venv-keras (once; downloads TensorFlow) ..."
+	@test -x .venv-keras/bin/python || $(PYTHON) -m venv .venv-keras
+	@.venv-keras/bin/python $(PIP) 'tensorflow-cpu>=2.21' 'keras>=3.15' tensorboard scikit-learn
+	@touch $@
+
+replay-logs: .venv/installed .venv-keras/installed  ## write replay_logs anew, by really training
+	.venv/bin/python examples/record_replay_logs.py replay_logs \
+		--keras-python "$(CURDIR)/.venv-keras/bin/python"
 	.venv/bin/python tools/readme_outputs.py
 
 clean:  ## remove what make has installed
-	rm -rf .venv .venv-replay
+	rm -rf .venv .venv-replay .venv-keras

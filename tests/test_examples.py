@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ SHORT = ("--epochs", "8", "--patience", "0", "--lr", "0.3", "--min-lr", "0.001")
 """A short training with an LR so high, and so little patience, that its scheduler fires early."""
 
 RAN_WITH = PlateauConfig(factor=0.3, patience=0, min_lr=0.001)
-RUNS = {
+DIGITS_RUNS = {
     "hooked/seed0",
     "hooked/seed1",
     "hooked/seed2",
@@ -33,6 +34,32 @@ RUNS = {
     "plain/lr_before_seed0",
     "plain/lr_after_seed1",
 }
+TAGS = {
+    "foreign/lightning/lightning_logs/version_0": {
+        *("lr-AdamW", "val_loss", "val_acc", "train_loss", "epoch"),
+    },
+    "foreign/transformers": {
+        *("train/loss", "train/grad_norm", "train/learning_rate", "train/epoch"),
+        *("eval/loss", "eval/runtime", "eval/samples_per_second", "eval/steps_per_second"),
+        *("train/train_runtime", "train/train_samples_per_second"),
+        *("train/train_steps_per_second", "train/total_flos", "train/train_loss"),
+    },
+    "foreign/ignite": {"lr/group_0", "training/loss", "validation/accuracy", "validation/loss"},
+}
+"""What the frameworks log by themselves."""
+
+KERAS_TAGS = {
+    f"{run}/{part}": tags
+    for run in ("foreign/keras", "foreign/keras_logger_first")
+    for part, tags in {
+        "train": {"epoch_accuracy", "epoch_loss", "epoch_learning_rate"},
+        "validation": {
+            *("epoch_accuracy", "epoch_loss"),
+            *("evaluation_accuracy_vs_iterations", "evaluation_loss_vs_iterations"),
+        },
+    }.items()
+}
+LR_TAGS = {"lr-AdamW", "train/learning_rate", "lr/group_0", "epoch_learning_rate"}
 PLAIN_AND_HOOKED = {
     "plain/lr_before_seed0": "hooked/seed0",
     "plain/lr_after_seed1": "hooked/seed1",
@@ -178,17 +205,22 @@ def size_of_png(path):
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    """A directory recorded once, with two epochs for each run."""
+    """A directory recorded once, with two epochs for each run of the CNN."""
     directory = tmp_path_factory.mktemp("recorded") / "replay_logs"
-    example("record_replay_logs.py", directory, "--epochs", "2")
+    example("record_replay_logs.py", directory, "--epochs", "2", *only(*DIGITS_RUNS))
     return directory
+
+
+def only(*runs):
+    return [argument for run in sorted(runs) for argument in ("--only", run)]
 
 
 class TestRecordReplayLogs:
     def test_it_writes_all_runs_and_what_they_do_not_record(self, recorded):
-        assert set(logs_below(recorded)) == RUNS
+        assert set(logs_below(recorded)) == DIGITS_RUNS
         text = (recorded / "README.md").read_text()
-        for word in ("record_replay_logs.py", "torch", "scikit-learn", "| epochs | 2 |", *RUNS):
+        words = ("record_replay_logs.py", "torch", "scikit-learn", "| epochs | 2 |")
+        for word in (*words, *DIGITS_RUNS):
             assert word in text
         assert stated_in(recorded) == {
             "match": "plain/*",
@@ -203,15 +235,43 @@ class TestRecordReplayLogs:
         (again / "hooked/seed9").mkdir()
         (again / "hooked/seed9/events.out.tfevents.1.mine.0").write_bytes(b"mine")
         kept = {"hooked/seed0/notes.txt", "hooked/seed9/events.out.tfevents.1.mine.0"}
-        example("record_replay_logs.py", again, "--epochs", "2")
+        example("record_replay_logs.py", again, "--epochs", "2", *only(*DIGITS_RUNS))
         files = files_below(again)
-        assert len(files) == len(RUNS) + 2 + len(kept)
+        assert len(files) == len(DIGITS_RUNS) + 2 + len(kept)
         assert all(files[name] == b"mine" for name in kept)
         assert files["README.md"] == (recorded / "README.md").read_bytes()
         first, second = logs_below(recorded), logs_below(again)
-        for run in RUNS:
+        for run in DIGITS_RUNS:
             assert points(first[run], "val/loss") == points(second[run], "val/loss")
             assert points(first[run], "lr") == points(second[run], "lr")
+
+    def test_recording_some_runs_leaves_the_others_and_what_is_said_of_them(
+        self, recorded, tmp_path
+    ):
+        again = shutil.copytree(recorded, tmp_path / "replay_logs")
+        readme = again / "README.md"
+        readme.write_text(readme.read_text().replace("python 3.", "python 2."))
+        example("record_replay_logs.py", again, "--epochs", "2", *only("plain/lr_after_seed1"))
+        before, after = files_below(recorded), files_below(again)
+        for name in before.keys() - {"README.md"}:
+            assert name.startswith("plain/lr_after_seed1/") or after[name] == before[name]
+        written_with = dict(
+            line.strip("| ").split(" | ")
+            for line in readme.read_text().splitlines()
+            if re.match(r"\| \S+ \| python", line)
+        )
+        assert written_with.keys() == DIGITS_RUNS
+        anew = {run for run, versions in written_with.items() if "python 3." in versions}
+        assert anew == {"plain/lr_after_seed1"}
+
+    def test_without_a_python_for_keras_its_runs_stay_as_they_are(self, recorded, tmp_path):
+        again = shutil.copytree(recorded, tmp_path / "replay_logs")
+        printed = example("record_replay_logs.py", again, *only("foreign/keras*"))
+        assert printed == (
+            "foreign/keras stays as it is: it needs --keras-python\n"
+            "foreign/keras_logger_first stays as it is: it needs --keras-python\n"
+        )
+        assert not (again / "foreign").exists()
 
     def test_it_does_not_write_over_a_readme_that_is_not_its_own(self, tmp_path):
         (tmp_path / "README.md").write_text("# My project\n")
@@ -219,6 +279,37 @@ class TestRecordReplayLogs:
         assert done.returncode == 1
         assert "give a directory of their own" in done.stderr
         assert files_below(tmp_path) == {"README.md": b"# My project\n"}
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    """The other frameworks' examples, recorded with a few epochs each."""
+    directory = tmp_path_factory.mktemp("foreign") / "replay_logs"
+    runs = ("foreign/lightning", "foreign/transformers", "foreign/ignite")
+    example("record_replay_logs.py", directory, "--epochs", "4", *only(*runs))
+    return logs_below(directory)
+
+
+class TestOtherFrameworks:
+    def test_each_logs_what_its_framework_logs(self, foreign):
+        assert {name: set(log.series) for name, log in foreign.items()} == TAGS
+
+    def test_lightning_logs_the_lr_at_the_first_batch_of_an_epoch_and_the_loss_at_the_last(
+        self, foreign
+    ):
+        log = foreign["foreign/lightning/lightning_logs/version_0"]
+        assert list(points(log, "lr-AdamW")) == [0, 45, 90, 135]
+        assert list(points(log, "val_loss")) == [44, 89, 134, 179]
+
+    def test_trainer_logs_the_lr_and_the_loss_at_the_same_steps(self, foreign):
+        log = foreign["foreign/transformers"]
+        assert list(points(log, "train/learning_rate")) == [45, 90, 135, 180]
+        assert list(points(log, "eval/loss")) == [45, 90, 135, 180]
+
+    def test_ignite_logs_the_lr_by_iteration_and_the_accuracy_by_epoch(self, foreign):
+        log = foreign["foreign/ignite"]
+        assert list(points(log, "lr/group_0")) == list(range(5, 93, 5))
+        assert list(points(log, "validation/accuracy")) == [1, 2, 3, 4]
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +321,7 @@ class TestRecordedLogs:
     """`replay_logs/` as it is committed."""
 
     def test_all_runs_are_there_and_undamaged(self, logs):
-        assert set(logs) == RUNS
+        assert set(logs) == {*DIGITS_RUNS, *TAGS, *KERAS_TAGS}
         assert not any(log.damages for log in logs.values())
 
     def test_they_are_small(self):
@@ -246,12 +337,23 @@ class TestRecordedLogs:
                 assert not re.search(rb"(?<![\w.-])" + re.escape(host) + rb"(?![\w-])", text)
                 assert not re.search(rb"(?<![\w.])/(home|root|tmp|work|Users|var|opt)/", text)
 
-    @pytest.mark.parametrize("run", sorted(run for run in RUNS if run.startswith("hooked/")))
+    @pytest.mark.parametrize("run", sorted(run for run in DIGITS_RUNS if run.startswith("hooked/")))
     def test_a_hooked_run_replays_exactly(self, logs, run):
         report = replayed(logs[run])
         assert report.parity.checked == 60
         assert report.parity.exact
         assert not report.warnings
+
+    @pytest.mark.parametrize(("run", "tags"), sorted({**TAGS, **KERAS_TAGS}.items()))
+    def test_a_foreign_run_has_what_its_framework_logs_and_no_trace(self, logs, run, tags):
+        assert set(logs[run].series) == tags
+        assert not logs[run].traces
+
+    @pytest.mark.parametrize("run", sorted([*TAGS, *(run for run in KERAS_TAGS if "train" in run)]))
+    def test_the_scheduler_of_a_foreign_run_fires_three_times_or_more(self, logs, run):
+        (tag,) = LR_TAGS & set(logs[run].series)
+        lrs = list(points(logs[run], tag).values())
+        assert sum(new < old for old, new in pairwise(lrs)) >= 3
 
     @pytest.mark.parametrize("run", sorted(PLAIN_AND_HOOKED))
     def test_a_plain_run_replays_with_what_the_toml_states(self, logs, run):

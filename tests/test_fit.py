@@ -4,6 +4,7 @@ import json
 import random
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from plateau_watch.commands import main
 from plateau_watch.comparison import compare
 from plateau_watch.config import PlateauConfig
 from plateau_watch.errors import NotEnoughToldError
-from plateau_watch.fit import fit, fitted
+from plateau_watch.fit import KERAS, NEVER_FALLS, fit, fitted
 from plateau_watch.replay import replay
 from plateau_watch.rules_fit import ANY, rules_that_fire_at
 from plateau_watch.scheduler import PlateauState
@@ -209,11 +210,64 @@ def test_an_lr_that_no_plateau_explains_is_said_to_be_one():
         fitted(metric, [cosine])
 
 
-def test_an_lr_that_rises_is_refused():
+def test_an_lr_that_rises_after_it_fell_is_refused():
     metric = Series.of(np.linspace(1, 0, 10))
-    warmup = Series.of([0.1, 0.2, 0.3, *[0.3] * 7], tag="lr")
-    with pytest.raises(NotEnoughToldError, match="the LR rises at step 1"):
-        fitted(metric, [warmup], Reading("after"))
+    again = Series.of([0.1, 0.1, 0.01, *[0.1] * 7], tag="lr")
+    with pytest.raises(NotEnoughToldError, match="the LR rises at step 2"):
+        fitted(metric, [again], Reading("before"))
+
+
+def test_a_ramp_before_the_plateau_is_something_from_outside():
+    config = PlateauConfig(patience=2, factor=0.5)
+    metric, (lr,) = logged([*METRIC, *METRIC], config, (0.1,), "float32", "float32", "before")
+    ramp = Series.of(stored_as([0.01, 0.05, *lr.values[2:]], "float32"), precision="float32")
+    (found,) = fitted(metric, [ramp], Reading("before"))
+    assert holds(found.fit, config)
+    assert found.recording.start.lrs == (0.01,)
+    assert [change.lrs for change in found.recording.changes] == [(0.05,), (0.1,)]
+    assert compare(found.recording).parity.exact
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_where_every_third_lr_is_missing_the_true_configuration_is_still_in_the_set(seed):
+    """A patience of 1 or more never reduces twice within the two steps of a gap."""
+    config, recording = random_run(seed)
+    kept = [None if position % 3 == 2 else lrs for position, lrs in enumerate(recording.lrs)]
+    found = fit(replace(recording, lrs=tuple(kept)))
+    if len({lrs for lrs in kept if lrs}) == 1:
+        assert found.why_not == NEVER_FALLS
+        return
+    assert holds(found, config), (config, found.why_not)
+    assert found.simplest is not None
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_an_lr_that_is_held_in_float32_is_fitted_as_keras_makes_it(seed):
+    rng = random.Random(seed)
+    config = PlateauConfig(
+        patience=rng.randrange(1, 6),
+        factor=rng.choice([0.1, 0.2, 0.3, 0.5, 0.7]),
+        threshold=rng.choice([0.0, 1e-4, 1e-3]),
+        threshold_mode="abs",
+        min_lr=rng.choice([0.0, 1e-5]),
+        eps=0.0,
+    )
+    metric = stored_as(falling(rng, 80, 0.02), "float32")
+    start = PlateauState.initial(config, stored_as([0.001], "float32"), ("float32",))
+    trace = replay(config, metric, start)
+    lr = [state.lrs[0] for state in trace.states]
+    if len(set(lr)) == 1:
+        lr = [start.lrs[0]] * len(metric)
+        with pytest.raises(NotEnoughToldError, match="never falls"):
+            fitted(Series.of(metric), [Series.of(lr, precision="float32")], rulebook=KERAS)
+        return
+    series = Series.of(metric, precision="float32"), [Series.of(lr, precision="float32")]
+    found = fitted(*series, Reading("after"), rulebook=KERAS)
+    assert holds(found[0].fit, config)
+    assert all(
+        rules.threshold_mode == "abs" for way in found[0].fit.explanations for rules in way.rules
+    )
+    assert compare(found[0].recording).parity.exact
 
 
 @pytest.mark.parametrize("meaning", ["before", "after"])

@@ -328,7 +328,7 @@ def test_check_is_a_finding_where_a_run_is_not_reproduced(plain):
 def test_check_is_a_finding_where_a_run_is_not_replayed(tmp_path):
     hooked_run(tmp_path / "hooked", patience=2)
     plateau_watch("replay", tmp_path, "--check", code=0)
-    plain_run(tmp_path / "plain", patience=2)
+    plain_run(tmp_path / "plain", patience=99)
     plateau_watch("replay", tmp_path, "--check", code=1)
 
 
@@ -349,11 +349,19 @@ def test_what_is_said_of_a_hooked_run_is_not_used_and_that_is_said(hooked):
     assert "not used: the hook recorded it" in run["warnings"][0]
 
 
-def test_metric_and_lr_in_different_runs_are_said_to_be(tmp_path):
-    plain_run(tmp_path / "train", patience=2, metric_tag="train/loss")
-    plain_run(tmp_path / "validation", patience=2)
-    (left,) = replayed(tmp_path, *PLAIN)["not_replayed"]
-    assert "run 'validation' has, but metric and LR must be in one run" in left["reason"]
+def test_metric_and_lr_in_different_runs_are_put_together_and_that_is_said(tmp_path):
+    scheduler = scheduler_for(patience=2)
+    directories = [str(tmp_path / name) for name in ("train", "validation")]
+    with SummaryWriter(directories[0]) as train, SummaryWriter(directories[1]) as validation:
+        for step, value in enumerate(METRIC):
+            train.add_scalar("epoch_lr", lr_of(scheduler), step)
+            train.add_scalar("epoch_loss", 1 / (1 + step), step)
+            validation.add_scalar("epoch_loss", value, step)
+            scheduler.step(value)
+    (run,) = replayed(tmp_path)["runs"]
+    assert (run["run"], run["metric"]["tag"]) == ("validation", "epoch_loss")
+    assert run["parity"]["mismatches"] == 0
+    assert "the LR is that of run 'train'" in run["guesses"]
 
 
 def test_a_schedule_that_cannot_be_decided_says_so_and_shows_no_final_lr(tmp_path):
@@ -386,14 +394,24 @@ def test_only_runs_that_are_asked_for(tmp_path):
     assert [run["run"] for run in replayed(tmp_path, "--run", "b/*")["runs"]] == ["b/two"]
 
 
-def test_runs_without_a_trace_are_listed_with_what_is_missing(tmp_path):
+def test_a_run_without_a_trace_is_explained_without_being_asked(tmp_path):
     hooked_run(tmp_path / "hooked", patience=2)
     plain_run(tmp_path / "plain", patience=2)
+    hooked, plain = replayed(tmp_path)["runs"]
+    assert (hooked["config"]["source"], plain["config"]["source"]) == ("recorded", "fitted")
+    assert plain["config"]["patience"] == 2
+    assert plain["parity"]["mismatches"] == 0
+
+
+def test_runs_that_cannot_be_explained_are_listed_with_why(tmp_path):
+    hooked_run(tmp_path / "hooked", patience=2)
+    plain_run(tmp_path / "plain", patience=99)
     document = replayed(tmp_path)
     assert [run["run"] for run in document["runs"]] == ["hooked"]
     (left,) = document["not_replayed"]
     assert left["run"] == "plain"
-    assert "say --metric TAG --lr TAG (and --ran-with" in left["reason"]
+    assert left["reason"].startswith("the LR never falls, so no parameters can be told")
+    assert left["reason"].endswith("never fired had a patience of 4 or more")
     assert left["tags"] == {"val/loss": len(METRIC), "lr": len(METRIC)}
 
 
@@ -411,7 +429,7 @@ def test_runs_without_a_trace_are_listed_with_what_is_missing(tmp_path):
         (["{logdir}", "--ran-with", "patienc=3"], "did you mean 'patience'?"),
         (["{logdir}", "--ran-with", "3"], "--ran-with takes name=value pairs, got '3'"),
         (["{logdir}", "--run", "rum"], "no run is named 'rum'; there are: 'run'"),
-        (["{logdir}"], "run 'run' cannot be replayed: it has no trace of plateau_watch.watch"),
+        (["{logdir}", "--metric", "lr"], "run 'run' cannot be replayed: no plateau configuration"),
         (["{logdir}", *PLAIN, "-o", "{empty}/no/x"], "cannot write '{empty}/no/x': No such file"),
         (
             ["{logdir}", *PLAIN[:-1], "min_lr=0.1:0.2,patience=0"],
@@ -440,7 +458,8 @@ def test_a_broken_plateau_watch_toml_is_named(plain, tmp_path):
         ("[[runs]]\nran-with = 'patience=3'", "ran-with must be a table"),
         ("[[runs]]\nlr = [1]", "lr must be a string, got 1"),
         ("[[runs]]\nmetric = 7", "metric must be a string, got 7"),
-        ("[[runs]]\nlr-logged = 'now'", "lr-logged must be 'before' or 'after'"),
+        ("[[runs]]\nlr-logged = 'now'", "lr-logged must be 'before' or 'after' or 'late'"),
+        ("[[runs]]\nevery = 0", "every must be a whole number from 1 on, got 0"),
     ]:
         (tmp_path / "plateau-watch.toml").write_text(content)
         result = plateau_watch("replay", tmp_path, code=2)
