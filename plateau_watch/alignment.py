@@ -307,7 +307,7 @@ def _mixtures(series: Iterable[Series]) -> list[str]:
 
 _HOW = {
     "step": "",
-    "since": "each metric point takes the LR last logged since the one before",
+    "since": "",
     "order": "steps count different things: the i-th LR is taken for the i-th metric point",
     "clock": "steps count different things: LRs are taken by wall time",
 }

@@ -93,7 +93,7 @@ def fit(recording: Recording, rulebook: Rulebook = TORCH, expected: Mode = "min"
         return Fit((), None, (), NEVER_FALLS)
     metric = recording.metric.tolist()
     try:
-        by_known = rules_by_known(
+        rules_found = rules_by_known(
             metric,
             recording.precision,
             observed.reductions,
@@ -102,7 +102,8 @@ def fit(recording: Recording, rulebook: Rulebook = TORCH, expected: Mode = "min"
         )
     except TooAmbiguousError:
         return Fit((), None, observed.reductions, "the metric repeats itself too often to be told")
-    why_not = _no_rules(observed)
+    by_known = rules_found.by_known
+    why_not = _no_rules(recording, observed, rules_found.explained)
     for lr_dtype in _held_in(recording, rulebook):
         explanations = [
             Explanation(ladder, tuple(rules))
@@ -170,10 +171,14 @@ def _step(recording: Recording, position: int) -> int:
     return int(recording.steps[max(position - 1, 0)])
 
 
-def _no_rules(observed: Observed) -> str:
+def _no_rules(recording: Recording, observed: Observed, explained: int) -> str:
+    """Say that no rules fit, and how far the closest ones came."""
+    before = sum(last < explained for _, last in observed.reductions)
+    step = int(recording.steps[min(explained, len(recording) - 1)])
     return (
         f"no patience, threshold and cooldown reduce at exactly the {len(observed.reductions)} "
-        "steps where the LR fell: another metric, another scheduler, or a resume"
+        f"steps where the LR fell; the closest explain {before} of them and fail at step {step}: "
+        "another metric, another scheduler, or a resume"
     )
 
 

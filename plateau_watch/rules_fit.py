@@ -103,7 +103,22 @@ def rules_that_fire_at(
 
     Arguments and errors as for `rules_by_known`, for one number of known steps.
     """
-    return rules_by_known(metric, precision, windows, (known,), threshold_modes)[known]
+    found = rules_by_known(metric, precision, windows, (known,), threshold_modes)
+    return found.by_known[known]
+
+
+@dataclass(frozen=True, slots=True)
+class RulesFound:
+    """Rules that explain when a scheduler fired.
+
+    Attributes:
+        by_known: the rules for each number of known steps.
+        explained: steps from the first on that some rules explain; all that are known where there
+            are rules for all.
+    """
+
+    by_known: dict[int, list[Rules]]
+    explained: int
 
 
 def rules_by_known(
@@ -112,7 +127,7 @@ def rules_by_known(
     windows: Sequence[Window],
     known: Iterable[int],
     threshold_modes: Sequence[ThresholdMode] = get_args(ThresholdMode),
-) -> dict[int, list[Rules]]:
+) -> RulesFound:
     """Find all rules under which a scheduler fires once in each window and nowhere else.
 
     Args:
@@ -128,11 +143,13 @@ def rules_by_known(
     """
     ends = sorted(set(known))
     found: dict[int, list[Rules]] = {end: [] for end in ends}
+    explained = 0
     for mode, threshold_mode in product(get_args(Mode), threshold_modes):
         search = _Search(mode, threshold_mode, metric, precision)
         for end, rules in zip(ends, search.rules(windows, ends), strict=True):
             found[end] += rules
-    return found
+        explained = max(explained, search.explained)
+    return RulesFound(found, explained)
 
 
 class _Search:
@@ -149,6 +166,8 @@ class _Search:
         self._threshold_mode = threshold_mode
         self._metric = metric
         self._stored_as = [preimage(value, precision) for value in metric]
+        self.explained = 0
+        """Steps from the first on that some history led through."""
 
     def rules(self, windows: Sequence[Window], ends: Sequence[int]) -> Iterator[list[Rules]]:
         """Follow the histories through all known steps; yield the rules at each of the ends."""
@@ -165,6 +184,8 @@ class _Search:
                     upcoming.pop(0)
             else:
                 self._pass(led, index)
+            if led:
+                self.explained = index + 1
             work += len(led)
             if work > MOST_WORK:
                 raise TooAmbiguousError

@@ -17,6 +17,7 @@ from plateau_watch.commands.progress import reading
 from plateau_watch.commands.stated import Stated, StatedFile, read_stated
 from plateau_watch.continuation import continued, goes_on_from
 from plateau_watch.detection import Detection, Tags, detect, pairs
+from plateau_watch.dialects import translate
 from plateau_watch.errors import ConfigError, NotEnoughToldError, NothingToReadError
 from plateau_watch.events.hparams import Hparams
 from plateau_watch.events.logdir import RunFiles, discover
@@ -241,6 +242,9 @@ def _notes(found: Detection) -> Iterator[str]:
         yield f"the log's own hyper-parameters ({found.stated.said}) {how}"
     if found.convention is not None:
         yield f"its names are those of {found.convention.framework}"
+        if found.convention.rules == "keras":
+            in_keras = translate(recording.config, "keras", recording.start.lrs)
+            yield f"in Keras' words: {config_in_words(in_keras.config)}"
     if found.also:
         more = len(found.also) - METRICS_SAID
         names = ", ".join(found.also[:METRICS_SAID]) + (f" and {more} more" if more > 0 else "")
