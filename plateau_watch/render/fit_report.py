@@ -33,7 +33,7 @@ class FitReport:
 def as_text(report: FitReport, width: int) -> Iterator[str]:
     """Yield lines: for each run what was looked at, the simplest member, and the whole set."""
     for found in report.fitted:
-        yield printable(f"{found.recording.run}, {_MEANING[found.recording.logged]}")
+        yield printable(found.recording.run)
         for name, text in _facts(found):
             yield from _wrapped(f"  {name:<10}", printable(text), width)
         yield ""
@@ -45,7 +45,7 @@ def _facts(found: Fitted) -> Iterator[tuple[str, str]]:
     recording, reductions = found.recording, found.fit.reductions
     steps = ", ".join(_window(recording, window) for window in reductions) or "never"
     yield "metric", f"{recording.metric_tag}, {len(recording)} points, {recording.precision}"
-    yield "LR", ", ".join(recording.lr_tags)
+    yield "LR", f"{', '.join(recording.lr_tags)}; logged {_MEANING[recording.logged]}"
     yield "reduced", f"at {steps}"
     name = "simplest" if recording.source == "fitted" else "stated"
     yield name, config_in_words(recording.config)
@@ -56,9 +56,9 @@ def _facts(found: Fitted) -> Iterator[tuple[str, str]]:
 
 
 _MEANING = {
-    "before": "if LRs were logged before the scheduler's step",
-    "after": "if LRs were logged after the scheduler's step",
-    "late": "if LRs were logged one step late",
+    "before": "before the scheduler's step",
+    "after": "after the scheduler's step",
+    "late": "one step late",
 }
 
 
