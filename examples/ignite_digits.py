@@ -1,10 +1,11 @@
-"""Train the small CNN with pytorch-ignite, its LR cut by ReduceLROnPlateau on validation accuracy.
+"""Train the small CNN with pytorch-ignite, with a handler that makes its scheduler explain itself.
 
     python examples/ignite_digits.py
     plateau-watch replay runs/ignite_digits
 
-The log is what ignite's TensorboardLogger writes as its documentation attaches it: the LR of every
-few iterations on the axis of iterations, the validation's metrics on the axis of epochs.
+That handler is `PlateauWatch()`. With `--plain` the log is only what ignite's TensorboardLogger
+writes as its documentation attaches it: the LR of every few iterations on the axis of iterations,
+the validation's metrics on the axis of epochs.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import DataLoader, TensorDataset
+
+from plateau_watch.integrations.ignite import PlateauWatch
 
 LOG_EVERY = 5
 """Iterations from one logged LR to the next."""
@@ -44,6 +47,8 @@ def main() -> None:
     evaluator.add_event_handler(Events.COMPLETED, scheduler_of(optimizer, trainer, options))
     with TensorboardLogger(str(options.logdir)) as logger:
         log_with(logger, trainer, evaluator, optimizer)
+        if not options.plain:
+            PlateauWatch().attach(trainer, evaluator)
         trainer.run(
             DataLoader(training, batch_size=options.batch_size, shuffle=True),
             max_epochs=options.epochs,
@@ -114,6 +119,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=1e-2, help="LR to start with")
     parser.add_argument("--factor", type=float, default=0.25)
     parser.add_argument("--patience", type=int, default=4)
+    parser.add_argument("--plain", action="store_true", help="leave PlateauWatch out")
     return parser.parse_args()
 
 

@@ -1,10 +1,11 @@
-"""Train the small CNN with Lightning, its LR cut by ReduceLROnPlateau on `val_loss`.
+"""Train the small CNN with Lightning, with a callback that makes its scheduler explain itself.
 
     python examples/lightning_digits.py
     plateau-watch replay runs/lightning_digits
 
-The log is what Lightning itself writes: TensorBoardLogger, LearningRateMonitor. The monitor logs
-the LR when an epoch begins, so a cut shows at the next one, and a cut after the last not at all.
+That callback is `PlateauWatch()`. With `--plain` the log is only what Lightning itself writes:
+TensorBoardLogger, LearningRateMonitor. The monitor logs the LR when an epoch begins, so a cut shows
+at the next one, and a cut after the last not at all.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import torch
 from digits_cnn import NOISE, SmallCNN, load_split_digits
 from lightning import LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -23,6 +24,8 @@ from torch.nn.functional import cross_entropy
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader, TensorDataset
+
+from plateau_watch.integrations.lightning import PlateauWatch
 
 
 class Digits(LightningModule):
@@ -74,7 +77,7 @@ def main() -> None:
         accelerator="cpu",
         max_epochs=options.epochs,
         logger=TensorBoardLogger(options.logdir),
-        callbacks=[LearningRateMonitor(logging_interval="epoch")],
+        callbacks=callbacks(options),
         enable_checkpointing=False,
         enable_progress_bar=False,
     )
@@ -83,6 +86,12 @@ def main() -> None:
         DataLoader(training, batch_size=options.batch_size, shuffle=True),
         DataLoader(validation, batch_size=len(validation)),
     )
+
+
+def callbacks(options: argparse.Namespace) -> list[Callback]:
+    """Return the callbacks of the training."""
+    monitor = LearningRateMonitor(logging_interval="epoch")
+    return [monitor] if options.plain else [monitor, PlateauWatch()]
 
 
 def parse_options() -> argparse.Namespace:
@@ -99,6 +108,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--factor", type=float, default=0.5)
     parser.add_argument("--patience", type=int, default=4)
     parser.add_argument("--cooldown", type=int, default=2)
+    parser.add_argument("--plain", action="store_true", help="leave PlateauWatch out")
     return parser.parse_args()
 
 

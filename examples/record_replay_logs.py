@@ -8,7 +8,7 @@ and the `plateau-watch.toml` that says what the plain ones do not record.
 
 Keras' own TensorBoard callback needs TensorFlow: give a Python that has `tensorflow-cpu`,
 `tensorboard` and `scikit-learn`, or the runs of Keras stay as they are. All together take about
-three minutes on one CPU core.
+four minutes on one CPU core.
 """
 
 from __future__ import annotations

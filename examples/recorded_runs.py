@@ -89,6 +89,15 @@ class FrameworkRun:
         """Return the versions of all that shapes the log."""
         return versions_seen_by(self.python, self.packages)
 
+    def hooked(self) -> FrameworkRun:
+        """Return the same training with PlateauWatch."""
+        return replace(
+            self,
+            name=self.name.replace("foreign/", "hooked/"),
+            packages=(*self.packages, "plateau-watch"),
+            flags=tuple(flag for flag in self.flags if flag != "--plain"),
+        )
+
     def scheduler(self) -> str:
         """Return the parameters of the scheduler in one line."""
         stated = [f"{name}={value}" for name, value in self.options.items()]
@@ -177,6 +186,7 @@ LIGHTNING = FrameworkRun(
     "`lr-AdamW`, at an epoch's first batch, so before the scheduler's step; "
     "what the last epoch's step did is not logged",
     ("lightning", "torch", "tensorboard", "scikit-learn"),
+    ("--plain",),
 )
 TRANSFORMERS = FrameworkRun(
     "foreign/transformers",
@@ -186,6 +196,7 @@ TRANSFORMERS = FrameworkRun(
     "`eval/loss`, at the batches trained so far",
     "`train/learning_rate`, at the same step, before the scheduler's",
     ("transformers", "accelerate", "torch", "tensorboard", "scikit-learn"),
+    ("--plain",),
 )
 IGNITE = FrameworkRun(
     "foreign/ignite",
@@ -196,6 +207,7 @@ IGNITE = FrameworkRun(
     "`lr/group_0`, by iteration from 1, every fifth: before the scheduler's step, which comes at "
     "an epoch's end",
     ("pytorch-ignite", "torch", "tensorboardX", "scikit-learn"),
+    ("--plain",),
 )
 KERAS = FrameworkRun(
     "foreign/keras",
@@ -213,6 +225,7 @@ KERAS_LOGGER_FIRST = replace(
     lr="`train`: `epoch_learning_rate`, by epoch from 0, before the scheduler's step",
     flags=("--logger-first",),
 )
-FRAMEWORK_RUNS = (LIGHTNING, TRANSFORMERS, IGNITE)
+FOREIGN_RUNS = (LIGHTNING, TRANSFORMERS, IGNITE)
+FRAMEWORK_RUNS = (*FOREIGN_RUNS, *(run.hooked() for run in FOREIGN_RUNS))
 KERAS_RUNS = (KERAS, KERAS_LOGGER_FIRST)
 """Recorded only with `--keras-python`: they need TensorFlow, in an environment of its own."""

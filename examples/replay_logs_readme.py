@@ -72,9 +72,10 @@ All else is torch's default.
 
 ## Other frameworks
 
-Each is an example of its own, and logs what its framework logs. `plateau-watch.toml` does not say
-their parameters, so that they show what can be found in a log. All that is not named is the
-framework's default.
+Each is an example of its own, and logs what its framework logs. The foreign runs know nothing of
+plateau-watch (`--plain`), and `plateau-watch.toml` does not say their parameters: they show what
+can be found in a log. The hooked ones are the same trainings with `PlateauWatch`. All that is not
+named is the framework's default.
 
 | run | example | scheduler | metric it was given | LR |
 |---|---|---|---|---|

@@ -1,10 +1,11 @@
-"""Train a tiny vision transformer with Hugging Face's Trainer, its LR cut on the evaluation loss.
+"""Train a tiny transformer with Hugging Face's Trainer, and make its scheduler explain itself.
 
     python examples/transformers_digits.py
     plateau-watch replay runs/transformers_digits
 
-The model is built from a configuration, so nothing is downloaded. The log is what Trainer itself
-writes: `train/learning_rate` is logged before the evaluation that may cut it.
+It is the callback `PlateauWatch()` that does. The model is built from a configuration, so nothing
+is downloaded. With `--plain` the log is only what Trainer itself writes: `train/learning_rate` is
+logged before the evaluation that may cut it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from transformers import (
     ViTForImageClassification,
     set_seed,
 )
+
+from plateau_watch.integrations.transformers import PlateauWatch
 
 
 class Images(Dataset[dict[str, Tensor]]):
@@ -56,6 +59,7 @@ def main() -> None:
         args=arguments(options),
         train_dataset=Images(digits.train_images, digits.train_labels, NOISE),
         eval_dataset=Images(digits.val_images, digits.val_labels, 0.0),
+        callbacks=[] if options.plain else [PlateauWatch()],
     )
     trainer.train()
 
@@ -115,6 +119,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--factor", type=float, default=0.3)
     parser.add_argument("--patience", type=int, default=2)
     parser.add_argument("--threshold", type=float, default=1e-3, help="absolute")
+    parser.add_argument("--plain", action="store_true", help="leave PlateauWatch out")
     return parser.parse_args()
 
 

@@ -59,6 +59,7 @@ KERAS_TAGS = {
         },
     }.items()
 }
+HOOKED_AND_FOREIGN = {run.replace("foreign/", "hooked/"): run for run in TAGS}
 LR_TAGS = {"lr-AdamW", "train/learning_rate", "lr/group_0", "epoch_learning_rate"}
 PLAIN_AND_HOOKED = {
     "plain/lr_before_seed0": "hooked/seed0",
@@ -321,7 +322,7 @@ class TestRecordedLogs:
     """`replay_logs/` as it is committed."""
 
     def test_all_runs_are_there_and_undamaged(self, logs):
-        assert set(logs) == {*DIGITS_RUNS, *TAGS, *KERAS_TAGS}
+        assert set(logs) == {*DIGITS_RUNS, *TAGS, *KERAS_TAGS, *HOOKED_AND_FOREIGN}
         assert not any(log.damages for log in logs.values())
 
     def test_they_are_small(self):
@@ -348,6 +349,19 @@ class TestRecordedLogs:
     def test_a_foreign_run_has_what_its_framework_logs_and_no_trace(self, logs, run, tags):
         assert set(logs[run].series) == tags
         assert not logs[run].traces
+
+    @pytest.mark.parametrize(("hooked", "run"), sorted(HOOKED_AND_FOREIGN.items()))
+    def test_a_hooked_run_of_a_framework_replays_exactly_beside_what_its_twin_logs(
+        self, logs, hooked, run
+    ):
+        report = replayed(logs[hooked])
+        assert report.parity.exact
+        assert not report.warnings
+        for tag in sorted({"val_loss", "eval/loss", "validation/accuracy"} & set(logs[run].series)):
+            assert points(logs[hooked], tag) == points(logs[run], tag)
+            assert points(logs[hooked], "plateau/metric") == points(logs[run], tag)
+        for tag in sorted(LR_TAGS & set(logs[run].series)):
+            assert points(logs[hooked], tag) == points(logs[run], tag)
 
     @pytest.mark.parametrize("run", sorted([*TAGS, *(run for run in KERAS_TAGS if "train" in run)]))
     def test_the_scheduler_of_a_foreign_run_fires_three_times_or_more(self, logs, run):

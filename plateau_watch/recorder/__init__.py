@@ -1,9 +1,10 @@
 """The training side: `watch` logs every decision of a scheduler, and changes nothing.
 
 watched_class puts us around `step`; snapshot reads the scheduler before and after; watch makes a
-row of the trace of it; sinks write that to the user's log.
+row of the trace of it; sinks write that to the user's log; complaint says what went wrong.
 """
 
-from plateau_watch.recorder.watch import PlateauWatchWarning, Watch, watch
+from plateau_watch.recorder.complaint import PlateauWatchWarning
+from plateau_watch.recorder.watch import Watch, watch
 
 __all__ = ["PlateauWatchWarning", "Watch", "watch"]

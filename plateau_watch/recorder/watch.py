@@ -12,10 +12,8 @@ rules only name the decision. Knows no logs but the one it writes to.
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
-import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from plateau_watch.errors import WatchError
+from plateau_watch.recorder.complaint import complain
 from plateau_watch.recorder.snapshot import Snapshot, observed_kind
 from plateau_watch.recorder.watched_class import AROUND_STEP, forget, watched_class
 from plateau_watch.recording import ConfigRecord, TraceRow
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
     from plateau_watch.recorder.sinks import Sink
 
 StepAxis = Callable[[], int]
-
-
-class PlateauWatchWarning(UserWarning):
-    """The trace could not be written, or not wholly; the training is not affected."""
 
 
 def watch(
@@ -77,7 +72,7 @@ def watch(
         inner = getattr(given, "scheduler", None)
         hint = "; watch its .scheduler" if isinstance(inner, ReduceLROnPlateau) else ""
         raise WatchError(f"only ReduceLROnPlateau can be watched, not {_name(given)}{hint}")
-    _check_prefix(prefix)
+    check_prefix(prefix)
     if id(scheduler) in AROUND_STEP:
         raise WatchError("this scheduler is watched already: close() the first handle before")
     sink = sink_for(writer, prefix)
@@ -209,19 +204,16 @@ class Watch:
             self._complain(error)
 
     def _complain(self, error: Exception) -> None:
-        """Warn once for each kind of fault; a warning that is made an error is logged instead."""
+        """Say each kind of fault once."""
         kind = type(error).__name__
         if kind in self._faults:
             return
         self._faults.add(kind)
-        message = (
+        complain(
             f"plateau-watch cannot write its trace ({kind}: {error}); training is not affected, "
-            "scheduler steps will be missing from the log"
+            "scheduler steps will be missing from the log",
+            stacklevel=6,
         )
-        try:
-            warnings.warn(message, PlateauWatchWarning, stacklevel=6)
-        except PlateauWatchWarning:
-            logging.getLogger("plateau_watch").warning(message)
 
 
 def _config_value(prefix: str, record: ConfigRecord) -> Any:  # noqa: ANN401  a proto
@@ -244,7 +236,12 @@ def _forget(key: int, sink: Sink) -> None:
         sink.close()
 
 
-def _check_prefix(prefix: str) -> None:
+def check_prefix(prefix: str) -> None:
+    """Refuse what is no prefix of tags.
+
+    Raises:
+        WatchError: it is no name, or names joined by slashes.
+    """
     parts = prefix.split("/")
     if not all(parts) or any(part in (".", "..") for part in parts):
         raise WatchError(f"prefix must be a name like 'plateau' or 'gan/plateau', got {prefix!r}")
