@@ -328,3 +328,5 @@ class TestHparams:
         assert (run["config"]["patience"], run["config"]["factor"]) == (3, 0.5)
         assert run["parity"]["mismatches"] == 0
         assert any("lr_scheduler/patience=3) reproduce it" in line for line in run["warnings"])
+        (listed,) = as_json("runs", tmp_path)["runs"]
+        assert listed["stated"] == "lr_scheduler/factor=0.5, lr_scheduler/patience=3"

@@ -25,6 +25,7 @@ from plateau_watch.commands.reading import read_logdir, trainings
 from plateau_watch.events.run_reader import RunLog
 from plateau_watch.render.printable import printable
 from plateau_watch.render.terminal import NARROWEST
+from plateau_watch.stated_hparams import stated_in
 
 SCHEMA = "plateau-watch/runs/1"
 
@@ -83,6 +84,7 @@ def _described(log: RunLog) -> dict[str, Any]:
             {"tag": series.tag, "points": len(series), "mode": expected_mode(series.tag)}
             for series in metric_candidates(theirs.values())
         ],
+        "stated": stated.said if (stated := stated_in(log.hparams)) else None,
         "warnings": list(log.damages),
     }
 
@@ -107,6 +109,7 @@ def _lines(run: dict[str, Any], width: int) -> Iterator[str]:
         for metric in run["metric"]
     ]
     facts += [("metric", ", ".join(metrics))] if metrics else []
+    facts += [("states", run["stated"])] if run["stated"] else []
     facts += [("note", warning) for warning in run["warnings"]]
     for name, fact in facts:
         yield textwrap.fill(
