@@ -29,7 +29,7 @@ from plateau_watch.candidates import (
 from plateau_watch.config import Mode, PlateauConfig
 from plateau_watch.conventions import Convention, convention_of
 from plateau_watch.errors import NotEnoughToldError
-from plateau_watch.fit import ENOUGH_REDUCTIONS, KERAS, NEVER_FALLS, TORCH, Fitted, fitted
+from plateau_watch.fit import ENOUGH_REDUCTIONS, KERAS, NEVER_FALLS, TORCH, Fitted, Rulebook, fitted
 from plateau_watch.replay import replay
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
@@ -105,18 +105,20 @@ def detect(
         NotEnoughToldError: nothing there looks like an LR or a metric, the LR never falls, or
             nothing explains it; the message says which.
     """
-    found: list[Detection] = []
+    found: list[tuple[Detection, _Attempt]] = []
     whys: list[str] = []
     for metric, group in pairs(series, tags):
         if found and is_per_batch(metric.tag) and tags.metric is None:
             break
+        attempt = _Attempt(metric, group, said, stated, asked=tags.metric is not None)
         try:
-            found.append(_explained(metric, group, said, stated, asked=tags.metric is not None))
+            found.append((_explained(attempt), attempt))
         except NotEnoughToldError as error:
             whys.append(str(error))
     if not found:
         raise NotEnoughToldError(_why(whys, _lrs(series, tags), _metrics(series, tags)))
-    best, *others = sorted(found, key=_order)
+    (best, attempt), *rest = sorted(found, key=lambda each: _order(each[0]))
+    best, others = _in_all_modes(best, attempt), [other for other, _ in rest]
     also = dict.fromkeys(_name(other) for other in others)
     also.pop(_name(best), None)
     return replace(best, also=tuple(also), stated=stated)
@@ -160,41 +162,84 @@ def _odd_threshold(found: Fitted) -> int:
     return 1 if few_digits and threshold <= LARGEST_THRESHOLD * unit else STRANGE
 
 
-def _explained(
-    metric: Series,
-    lrs: Sequence[Series],
-    said: Reading,
-    stated: StatedHparams | None,
-    *,
-    asked: bool,
-) -> Detection:
-    """Explain one LR by one metric; by the framework's convention first, where there is one.
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One metric and one LR, and what is known of them before anything is fitted."""
+
+    metric: Series
+    lrs: Sequence[Series]
+    said: Reading
+    stated: StatedHparams | None
+    asked: bool
+
+    @property
+    def convention(self) -> Convention | None:
+        """The framework whose names these are."""
+        metric, lr = self.metric, self.lrs[0]
+        first_missing = metric.steps[0] < lr.steps[0] and len(lr) == len(metric) - 1
+        return convention_of(lr.tag, first_missing=first_missing)
+
+    @property
+    def expected(self) -> Mode | None:
+        """The mode that the metric's name calls for."""
+        return expected_mode(self.metric.tag)
+
+    @property
+    def rulebook(self) -> Rulebook:
+        """The framework's rules; without `max` where nobody would write it, unless asked."""
+        rules = KERAS if self.convention and self.convention.rules == "keras" else TORCH
+        return (
+            replace(rules, modes=("min",)) if self.expected == "min" and not self.asked else rules
+        )
+
+    def fitted(self, rulebook: Rulebook) -> tuple[Fitted, ...]:
+        """Fit by the framework's convention first, where there is one.
+
+        Raises:
+            NotEnoughToldError: nothing fits.
+        """
+        attempt = partial(
+            fitted,
+            self.metric,
+            self.lrs,
+            rulebook=rulebook,
+            expected=self.expected or "min",
+            stated=self.stated.config if self.stated else None,
+        )
+        return _by_convention(attempt, self.said, self.convention)
+
+
+def _explained(attempt: _Attempt) -> Detection:
+    """Explain one LR by one metric.
 
     Raises:
         NotEnoughToldError: nothing fits, or what fits is a coincidence.
     """
-    first_missing = metric.steps[0] < lrs[0].steps[0] and len(lrs[0]) == len(metric) - 1
-    convention = convention_of(lrs[0].tag, first_missing=first_missing)
-    expected = expected_mode(metric.tag)
-    rulebook = KERAS if convention and convention.rules == "keras" else TORCH
-    attempt = partial(
-        fitted,
-        metric,
-        lrs,
-        rulebook=rulebook,
-        expected=expected or "min",
-        stated=stated.config if stated else None,
-    )
-    found = _by_convention(attempt, said, convention)
+    found = attempt.fitted(attempt.rulebook)
+    expected, convention = attempt.expected, attempt.convention
 
     def strange(each: Fitted) -> int:
         return strangeness(each, expected, convention)
 
     best, *others = sorted(found, key=strange)
     least = strange(best)
-    if least >= STRANGE and not asked:
+    if least >= STRANGE and not attempt.asked:
         raise NotEnoughToldError(_coincidence(best))
     return Detection((best, *others), convention, least, tuple(_findings(best, expected)))
+
+
+def _in_all_modes(found: Detection, attempt: _Attempt) -> Detection:
+    """Widen the sets to both modes; the members that were chosen stay."""
+    if attempt.rulebook.modes == TORCH.modes:
+        return found
+    whole = attempt.fitted(replace(attempt.rulebook, modes=TORCH.modes))
+    sets = {each.recording.lrs: each.fit for each in whole}
+    return replace(
+        found,
+        fitted=tuple(
+            replace(each, fit=sets.get(each.recording.lrs, each.fit)) for each in found.fitted
+        ),
+    )
 
 
 def _by_convention(

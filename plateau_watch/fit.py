@@ -39,11 +39,13 @@ class Rulebook:
     Attributes:
         threshold_modes: those that these rules have.
         lr_dtypes: in which the scheduler may have held its LRs, the likeliest first.
+        modes: those that are looked for.
         usual: its defaults.
     """
 
     threshold_modes: tuple[ThresholdMode, ...] = ("rel", "abs")
     lr_dtypes: tuple[LrDtype, ...] = ("python", "float32")
+    modes: tuple[Mode, ...] = ("min", "max")
     usual: PlateauConfig = TORCH_DEFAULTS
 
 
@@ -98,7 +100,8 @@ def fit(recording: Recording, rulebook: Rulebook = TORCH, expected: Mode = "min"
             recording.precision,
             observed.reductions,
             [observed.known_where(floored=floored) for floored in (False, True)],
-            rulebook.threshold_modes,
+            threshold_modes=rulebook.threshold_modes,
+            modes=rulebook.modes,
         )
     except TooAmbiguousError:
         return Fit((), None, observed.reductions, "the metric repeats itself too often to be told")

@@ -103,7 +103,7 @@ def rules_that_fire_at(
 
     Arguments and errors as for `rules_by_known`, for one number of known steps.
     """
-    found = rules_by_known(metric, precision, windows, (known,), threshold_modes)
+    found = rules_by_known(metric, precision, windows, (known,), threshold_modes=threshold_modes)
     return found.by_known[known]
 
 
@@ -126,7 +126,9 @@ def rules_by_known(
     precision: Precision,
     windows: Sequence[Window],
     known: Iterable[int],
+    *,
     threshold_modes: Sequence[ThresholdMode] = get_args(ThresholdMode),
+    modes: Sequence[Mode] = get_args(Mode),
 ) -> RulesFound:
     """Find all rules under which a scheduler fires once in each window and nowhere else.
 
@@ -137,6 +139,7 @@ def rules_by_known(
         known: how many steps from the first on are known to have fired or not; later ones may have
             fired without a trace. Several numbers make several sets, by number.
         threshold_modes: those to look at.
+        modes: those to look at.
 
     Raises:
         TooAmbiguousError: too many histories are possible.
@@ -144,7 +147,7 @@ def rules_by_known(
     ends = sorted(set(known))
     found: dict[int, list[Rules]] = {end: [] for end in ends}
     explained = 0
-    for mode, threshold_mode in product(get_args(Mode), threshold_modes):
+    for mode, threshold_mode in product(modes, threshold_modes):
         search = _Search(mode, threshold_mode, metric, precision)
         for end, rules in zip(ends, search.rules(windows, ends), strict=True):
             found[end] += rules

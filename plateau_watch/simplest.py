@@ -96,7 +96,7 @@ def simplest_member(
     """
     candidates = (
         config
-        for timing, ladder in islice(_timings(explanations, usual), MOST_TIMINGS)
+        for timing, ladder in islice(_timings(explanations, observed, usual), MOST_TIMINGS)
         if _fires_so(recording, timing, observed, ladder)
         for config in _with_ladder(timing, ladder, recording, observed.levels)
     )
@@ -167,23 +167,46 @@ def _changes(
 
 
 def _timings(
-    explanations: Sequence[Explanation], usual: PlateauConfig
+    explanations: Sequence[Explanation], observed: Observed, usual: PlateauConfig
 ) -> Iterator[tuple[PlateauConfig, Ladder]]:
-    """Yield members as far as they decide when to fire, the rules nearest to torch's first."""
-    for explanation in explanations:
-        for rules in sorted(explanation.rules, key=lambda rules: _strangeness(rules, usual)):
-            for threshold in _representatives(rules.thresholds):
-                yield (
-                    PlateauConfig(
-                        mode=rules.mode,
-                        patience=_nearest(int(usual.patience), rules.patience),
-                        threshold=threshold,
-                        threshold_mode=rules.threshold_mode,
-                        cooldown=_nearest(0, rules.cooldown),
-                        eps=usual.eps,
-                    ),
-                    explanation.ladder,
-                )
+    """Yield members as far as they decide when to fire, the rules nearest to the usual first.
+
+    Of rules equally near, those of the plainer explanation come first. A bound that would have to
+    lie at just the last LR, to hide later firings, is as unusual as a cooldown.
+    """
+    ranked = sorted(
+        (
+            (
+                _strangeness(rules, usual)[0] + _needs_a_bound(explanation.ladder, observed, usual),
+                position,
+                _strangeness(rules, usual),
+                rules,
+            )
+            for position, explanation in enumerate(explanations)
+            for rules in explanation.rules
+        ),
+        key=lambda ranked: ranked[:3],
+    )
+    for _, position, _, rules in ranked:
+        for threshold in _representatives(rules.thresholds):
+            yield (
+                PlateauConfig(
+                    mode=rules.mode,
+                    patience=_nearest(int(usual.patience), rules.patience),
+                    threshold=threshold,
+                    threshold_mode=rules.threshold_mode,
+                    cooldown=_nearest(0, rules.cooldown),
+                    eps=usual.eps,
+                ),
+                explanations[position].ladder,
+            )
+
+
+def _needs_a_bound(ladder: Ladder, observed: Observed, usual: PlateauConfig) -> bool:
+    """Whether later firings left no trace though the usual eps would have let them change an LR."""
+    if not ladder.floored or ladder.factor is None:
+        return False
+    return any(group[-1] * (1 - ladder.factor[0]) > usual.eps for group in observed.levels)
 
 
 def _fires_so(

@@ -184,6 +184,16 @@ class TestReading:
         )
         assert any("a warmup, of which the scheduler saw" in line for line in recording.warnings)
 
+    @pytest.mark.parametrize("seed", range(8))
+    def test_an_lr_that_came_down_to_eps_is_explained_by_the_defaults(self, seed):
+        """Firings that eps held leave no trace: no strange threshold is needed to explain them."""
+        metric = falling(seed, noise=0.1)
+        true = PlateauConfig(patience=2)
+        lrs = lrs_of(metric, true)
+        assert lrs[-1] < 2e-8
+        found = self.found(logged("val_loss", metric), logged("lr-SGD", lrs[:-1]))
+        assert found.config == true
+
     def test_points_that_the_scheduler_never_saw_can_be_skipped(self):
         metric = falling(4)
         lrs = lrs_of(metric, self.CONFIG)
