@@ -1,11 +1,7 @@
 """Lightning's callback: what it leaves in the log, what it leaves alone, and what it says."""
 
 import json
-import os
 import pickle
-import subprocess
-import sys
-import textwrap
 import warnings
 
 import pytest
@@ -16,6 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from tests.framework_runs import (
     METRIC,
     PATIENCE,
+    a_process,
     lrs_after,
     messages,
     replayed,
@@ -429,20 +426,11 @@ RANKS = """
         enable_progress_bar=False, enable_checkpointing=False, enable_model_summary=False,
         logger=pl.loggers.TensorBoardLogger(sys.argv[1]), callbacks=[PlateauWatch()],
     ).fit(Module(), torch.utils.data.DataLoader(torch.ones(4, 1)))
-    print("null")
 """
 
 
 def test_of_two_ranks_the_first_writes_and_both_train_alike(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(RANKS), tmp_path, json.dumps(METRIC)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = a_process(RANKS, tmp_path, json.dumps(METRIC))
     assert "PlateauWatch" not in done.stderr
     expected = lrs_after(METRIC, patience=PATIENCE)
     assert [row.new_lrs[0] for row in trace_in(tmp_path).rows] == expected

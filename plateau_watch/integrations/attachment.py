@@ -61,6 +61,10 @@ class Attachment:
         while self._handles:
             self._handles.pop().close()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, or what is loaded from a checkpoint that a callback got into, watches nothing."""
+        return {**self.__dict__, "_handles": []}
+
 
 @contextmanager
 def harmless() -> Iterator[None]:

@@ -64,6 +64,7 @@ class PlateauWatch:
         self._attachment = Attachment(prefix)
         self._scheduler = scheduler
         self._step = step
+        self._engines: tuple[Engine, ...] = ()
 
     def attach(self, trainer: Engine, *engines: Engine) -> None:
         """Watch from the moment on that the trainer starts.
@@ -72,17 +73,22 @@ class PlateauWatch:
             trainer: the engine that trains.
             engines: others that a scheduler or a logger is attached to: the evaluators.
         """
-        trainer.add_event_handler(Events.STARTED, self._on_started, (trainer, *engines))
+        self._engines = (trainer, *engines)
+        trainer.add_event_handler(Events.STARTED, self._on_started)
 
     def close(self) -> None:
         """Stop watching; again does nothing."""
         self._attachment.detach()
 
-    def _on_started(self, _: Engine, engines: Sequence[Engine]) -> None:
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy watches nothing: ignite's scheduler takes its trainer along into checkpoints."""
+        return {**self.__dict__, "_scheduler": None, "_step": None, "_engines": ()}
+
+    def _on_started(self) -> None:
         with harmless():
             self._attachment.detach()
-            if get_rank() == 0:
-                self._look_through(engines)
+            if self._engines and get_rank() == 0:
+                self._look_through(self._engines)
 
     def _look_through(self, engines: Sequence[Engine]) -> None:
         attached = [each for engine in engines for each in _attached_to(engine)]
