@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -56,6 +57,7 @@ def shortest_decimal(value: float, precision: Precision) -> float:
     return value
 
 
+@lru_cache(maxsize=1 << 16)
 def preimage(value: float, precision: Precision) -> tuple[float, float]:
     """Return the lowest and highest float64 that may have been stored as this value.
 
