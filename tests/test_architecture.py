@@ -26,6 +26,11 @@ def test_importing_the_package_loads_nothing_heavy():
     assert loaded_by("import plateau_watch", heavy) == "[]"
 
 
+def test_importing_the_package_of_the_integrations_loads_no_framework():
+    frameworks = ["torch", "lightning", "pytorch_lightning", "transformers", "ignite"]
+    assert loaded_by("import plateau_watch.integrations.attachment", frameworks) == "[]"
+
+
 def test_the_command_line_loads_no_torch():
     assert loaded_by("import plateau_watch.commands", ["torch", "tensorflow"]) == "[]"
 
@@ -72,6 +77,9 @@ def test_dependencies_point_one_way(copied):
         ("report.py", "import rich"),
         ("dialects/keras.py", "import keras"),
         ("dialects/terms.py", "from plateau_watch.comparison import compare"),
+        ("recorder/watch.py", "import lightning"),
+        ("integrations/attachment.py", "import transformers"),
+        ("recorder/sinks.py", "from plateau_watch.integrations import attachment"),
     ],
 )
 def test_the_contract_can_fail(copied, module, statement):

@@ -335,6 +335,20 @@ class TestRunningAgain:
         assert lrs == self.resumed(Training.run)
         assert len(set(lrs)) > 1
 
+    def test_a_trainer_that_runs_again_without_a_logger_is_left_alone(self, tmp_path):
+        training = Training()
+        with TensorboardLogger(str(tmp_path)) as logger:
+            handle = logger.attach_output_handler(
+                training.evaluator, Events.COMPLETED, "validation", ["loss"]
+            )
+            PlateauWatch().attach(training.trainer, training.evaluator)
+            training.run(2)
+            handle.remove()
+        with all_warnings() as caught:
+            training.run(4)
+        (message,) = messages(caught)
+        assert "nothing to watch" in message
+
     def test_a_trainer_that_runs_again_is_watched_again(self, tmp_path):
         training = Training()
         with all_warnings() as caught, TensorboardLogger(str(tmp_path)) as logger:

@@ -424,19 +424,24 @@ RANKS = """
     pl.Trainer(
         accelerator="cpu", devices=2, strategy="ddp_fork", max_epochs=12,
         enable_progress_bar=False, enable_checkpointing=False, enable_model_summary=False,
-        logger=pl.loggers.TensorBoardLogger(sys.argv[1]), callbacks=[PlateauWatch()],
+        logger=getattr(pl.loggers, sys.argv[3])(sys.argv[1]), callbacks=[PlateauWatch()],
     ).fit(Module(), torch.utils.data.DataLoader(torch.ones(4, 1)))
 """
 
 
 def test_of_two_ranks_the_first_writes_and_both_train_alike(tmp_path):
-    done = a_process(RANKS, tmp_path, json.dumps(METRIC))
+    done = a_process(RANKS, tmp_path, json.dumps(METRIC), "TensorBoardLogger")
     assert "PlateauWatch" not in done.stderr
     expected = lrs_after(METRIC, patience=PATIENCE)
     assert [row.new_lrs[0] for row in trace_in(tmp_path).rows] == expected
     for rank in (0, 1):
         lrs = (tmp_path / f"lrs_of_rank_{rank}").read_text().split()
         assert list(map(float, lrs)) == [0.1, *expected[:-1]]
+
+
+def test_of_two_ranks_the_first_says_that_there_is_nothing_to_watch(tmp_path):
+    done = a_process(RANKS, tmp_path, json.dumps(METRIC), "CSVLogger")
+    assert done.stderr.count("PlateauWatch has nothing to watch") == 1
 
 
 def test_where_lightning_is_not_installed_the_import_says_what_to_install():

@@ -145,6 +145,23 @@ class TestATraining:
         assert not messages(caught)
         assert [row.metric for row in trace_in(logdir).rows] == metric[2:]
 
+    def test_after_a_training_that_broke_off_another_without_a_writer_is_left_alone(self, tmp_path):
+        class Failing(TrainerCallback):
+            def on_step_end(self, args, state, control, **_):
+                raise KeyError("mine")
+
+        trainer = trainer_in(tmp_path, PlateauWatch(), Failing(), num_train_epochs=2)
+        trainer.optimizer = torch.optim.SGD(trainer.model.parameters(), lr=0.1)
+        trainer.lr_scheduler = ReduceLROnPlateau(trainer.optimizer)
+        with pytest.raises(KeyError, match="mine"):
+            trainer.train()
+        trainer.remove_callback(Failing)
+        trainer.pop_callback(TensorBoardCallback).tb_writer.close()
+        with all_warnings() as caught:
+            trainer.train()
+        (message,) = messages(caught)
+        assert "nothing to watch" in message
+
 
 class TestTheAxis:
     def test_it_is_that_of_the_evaluation_after_each_epoch(self, tmp_path, logdir):
@@ -192,6 +209,20 @@ class TestTheWriter:
         outer.train()
         assert len(trace_in(tmp_path / "logs").rows) == 3
         assert len(trace_in(tmp_path / "outer").rows) == 2
+
+    def test_one_that_passes_its_calls_on_to_the_watch_does_not_hide_the_writer(
+        self, tmp_path, logdir
+    ):
+        class Passing(TrainerCallback):
+            def __init__(self, *callbacks):
+                self.callbacks = list(callbacks)
+
+            def on_epoch_begin(self, *arguments, **more):
+                for callback in self.callbacks:
+                    callback.on_epoch_begin(*arguments, **more)
+
+        trainer_in(tmp_path, Passing(PlateauWatch()), num_train_epochs=2).train()
+        assert len(trace_in(logdir).rows) == 2
 
     def test_the_prefix_can_be_said(self, tmp_path, logdir):
         trainer_in(tmp_path, PlateauWatch(prefix="mine/plateau"), num_train_epochs=2).train()
@@ -275,7 +306,9 @@ RANK = """
     import torch
     from transformers import Trainer, TrainerCallback, TrainingArguments
     from plateau_watch.integrations.transformers import PlateauWatch
+    from plateau_watch.recorder import PlateauWatchWarning
 
+    warnings.simplefilter("always", PlateauWatchWarning)
     os.environ["TENSORBOARD_LOGGING_DIR"] = sys.argv[1]
     metric = iter(json.loads(sys.argv[2]))
     lrs = []

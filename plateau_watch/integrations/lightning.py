@@ -65,7 +65,6 @@ class PlateauWatch(Callback):  # type: ignore[misc]
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to watch, after a checkpoint was loaded and before the first batch."""
         with harmless():
-            self._attachment.detach()
             self._batch = _batches_that_stepped(trainer)
             if trainer.is_global_zero:
                 self._attach(trainer)

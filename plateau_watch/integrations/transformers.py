@@ -7,7 +7,7 @@ far, at which Trainer logs an evaluation. Run with transformers 5.24.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from plateau_watch.integrations.attachment import (
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 try:
     from transformers import TrainerCallback
     from transformers.integrations import TensorBoardCallback
+    from transformers.trainer_callback import CallbackHandler
 except ImportError as error:
     raise ImportError(
         f"Trainer is not to be had ({error}): pip install plateau-watch[transformers]"
@@ -90,7 +91,7 @@ class PlateauWatch(TrainerCallback):  # type: ignore[misc]
             self._attachment.detach()
 
     def _attach(self, state: TrainerState, lr_scheduler: object) -> None:
-        callbacks = _callbacks_with(self)
+        callbacks = _callbacks_of_the_caller()
         writer = next(filter(None, map(_writer_of, callbacks)), None)
         scheduler = plateau_scheduler(lr_scheduler)
         if scheduler is None:
@@ -111,22 +112,16 @@ def _writer_of(callback: object) -> Any:  # noqa: ANN401  torch's or tensorboard
     return callback.tb_writer if isinstance(callback, TensorBoardCallback) else None
 
 
-def _callbacks_with(callback: object) -> list[object]:
-    """Return all callbacks of the trainer that is calling this one.
+def _callbacks_of_the_caller() -> list[object]:
+    """Return all callbacks of the trainer that is calling one of them.
 
-    Trainer tells its callbacks nothing of each other, so its list is taken from the method that
-    calls: the one whose object has a list of callbacks with this very one in it.
+    Trainer tells its callbacks nothing of each other, so the handler that calls them is looked for
+    among the objects whose methods are running, from the innermost out.
     """
-    for caller in _callers():
-        callbacks = getattr(caller, "callbacks", None)
-        if isinstance(callbacks, list) and any(each is callback for each in callbacks):
-            return callbacks
-    return []
-
-
-def _callers() -> Iterator[object]:
-    """Go through the objects whose methods are being run, from the innermost out."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        yield frame.f_locals.get("self")
-        frame = frame.f_back  # type: ignore[assignment]
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, CallbackHandler):
+            return list(caller.callbacks)
+        frame = frame.f_back
+    return []
