@@ -43,6 +43,7 @@ def compare(recording: Recording, alternatives: Sequence[Overrides] | None = Non
         schedules=(real, *others),
         warnings=(
             *recording.warnings,
+            *recording.possible,
             *doubts(recording, checked),
             *refused,
             *(line for schedule in others for line in limits(recording, schedule)),

@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
 from plateau_watch.alignment import FOUND_OUT, Reading
 from plateau_watch.candidates import (
+    FEWEST_POINTS,
     expected_mode,
     is_per_batch,
     lr_candidates,
@@ -134,7 +136,7 @@ def strangeness(
     writes `max` for a loss. To leave it at `min` for a score is a mistake that is made with torch
     (Keras chooses by the name); but then the LR falls whatever the metric does, as it does by plan,
     so it is believed only where all else is plain, and the framework and the moment at which it
-    logs are known.
+    logs are known, or the LR falls at steps that no plan would choose.
     """
     config = found.recording.config
     if found.recording.source == "hparams":
@@ -146,9 +148,23 @@ def strangeness(
         return STRANGE
     if expected is not None and config.mode != expected:
         by_torch = convention is not None and convention.rules == "torch"
-        forgotten = config.mode == "min" and threshold == 0 and config.patience >= 1
-        return 2 if by_torch and forgotten and config.cooldown == 0 else STRANGE
+        told_by_metric = convention is None and not few and not _is_regular(found)
+        believed = by_torch or told_by_metric
+        return 2 if believed and _mode_forgotten(found) else STRANGE
     return threshold + (config.mode == "max" and expected is None) + (config.cooldown > 0)
+
+
+def _mode_forgotten(found: Fitted) -> bool:
+    """Whether torch's defaults, mode and all, made the LR of a score."""
+    config = found.recording.config
+    plain = _odd_threshold(found) == 0 and config.cooldown == 0
+    return config.mode == "min" and plain and config.patience >= 1
+
+
+def _is_regular(found: Fitted) -> bool:
+    """Whether the LR falls every so many steps, as it would by plan."""
+    at = [last for _, last in found.fit.reductions]
+    return len({after - before for before, after in pairwise(at)}) <= 1
 
 
 def _odd_threshold(found: Fitted) -> int:
@@ -265,12 +281,18 @@ def _findings(found: Fitted, expected: Mode | None) -> Iterator[str]:
 
 
 def _coincidence(found: Fitted) -> str:
-    config = found.recording.config
+    config, tag = found.recording.config, found.recording.metric_tag
+    expected = expected_mode(tag)
+    if expected == "max" and _mode_forgotten(found):
+        return (
+            "no plateau configuration explains this LR, unless its mode was forgotten: mode=min "
+            f"with patience={config.patience} on {tag!r} cuts it while the metric improves, and a "
+            "schedule by plan would look the same; --metric shows it"
+        )
     return (
         "no plateau configuration explains this LR, but for one that nobody would write: "
         f"mode={config.mode} and threshold={config.threshold:.6g} ({config.threshold_mode}) on "
-        f"{found.recording.metric_tag!r} (patience={config.patience}, cooldown={config.cooldown}); "
-        "--metric shows it"
+        f"{tag!r} (patience={config.patience}, cooldown={config.cooldown}); --metric shows it"
     )
 
 
@@ -290,7 +312,7 @@ def _lrs(series: Sequence[Series], tags: Tags) -> list[tuple[Series, ...]]:
         found = lr_candidates(series)
         if not found:
             raise NotEnoughToldError(
-                "nothing in it looks like an LR by name or shape; say --lr TAG"
+                "nothing in it looks like an LR by name or shape, and is positive; say --lr TAG"
             )
         return found
     by_name = {(points.run, points.tag): points for points in series}
@@ -318,7 +340,9 @@ def _metrics(series: Sequence[Series], tags: Tags) -> list[Series]:
         return sorted(named, key=unlikeliness)
     found = metric_candidates(series)
     if not found:
-        raise NotEnoughToldError("nothing in it looks like a metric; say --metric TAG")
+        raise NotEnoughToldError(
+            f"nothing in it looks like a metric of {FEWEST_POINTS} points or more; say --metric TAG"
+        )
     return found[:MOST_METRICS]
 
 

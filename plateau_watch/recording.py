@@ -120,6 +120,7 @@ class Recording:
         rows: the hook's rows, where the run has them.
         guesses: what was found out about how the log is to be read, one line each.
         warnings: what a reader has to know, one line each.
+        possible: of a fitted configuration, the whole set that it is the simplest member of.
     """
 
     run: str
@@ -140,6 +141,7 @@ class Recording:
     rows: tuple[TraceRow, ...] = ()
     guesses: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.metric)

@@ -227,6 +227,8 @@ def _with_ladder(
 ) -> Iterator[PlateauConfig]:
     """Yield members with this timing: simple factors, held by their bounds or by eps."""
     for factor in _factors(ladder, recording, levels):
+        if ladder.eps[0] <= timing.eps <= ladder.eps[1]:
+            yield timing.with_changes(factor=factor)
         bounds = _min_lr(ladder, levels)
         yield timing.with_changes(
             factor=factor, min_lr=bounds, eps=next(_decimals(ladder.eps, timing.eps))

@@ -260,6 +260,30 @@ class TestWhatIsNoPlateau:
         assert found.fitted[0].recording.config.patience == 2
         assert "it cut the LR while the metric improved" in found.findings[0]
 
+    def test_a_score_that_is_cut_regularly_may_be_a_plan_or_a_forgotten_mode_and_both_are_said(
+        self,
+    ):
+        """With names of no framework known here, nobody can tell the two apart."""
+        score = [1 - 1 / (2 + step) for step in range(30)]
+        lrs = lrs_of(score, PlateauConfig(patience=2))
+        series = [logged("val_acc", score), logged("lr", lrs[:-1])]
+        with pytest.raises(
+            NotEnoughToldError, match="unless its mode was forgotten: mode=min with"
+        ):
+            detect(series)
+        asked = detect(series, Tags(metric="val_acc"))
+        assert any("it cut the LR while the metric improved" in line for line in asked.findings)
+
+    def test_a_score_that_is_cut_where_no_plan_would_is_a_forgotten_mode(self):
+        rng = random.Random(3)
+        score = [0.5 - step / 400 + rng.gauss(0, 0.05) for step in range(60)]
+        lrs = lrs_of(score, PlateauConfig(patience=2))
+        falls = [step for step in range(60) if lrs[step + 1] < lrs[step]]
+        assert len(set(np.diff(falls))) > 1
+        found = detect([logged("val_acc", score), logged("lr", lrs[:-1])])
+        assert found.fitted[0].recording.config.mode == "min"
+        assert any("it cut the LR while the metric improved" in line for line in found.findings)
+
 
 class TestContinuations:
     CONFIG = PlateauConfig(patience=2, factor=0.5)

@@ -66,3 +66,17 @@ def test_a_step_that_is_not_there_names_the_nearest(logdir):
     line = explain(logdir, "--step", "99", code=2)
     assert "no scheduler step at 99; the nearest are at 13, 14, 15, 16" in line
     assert line.count("\n") == 1
+
+
+def test_an_explanation_of_a_foreign_log_says_what_it_rests_on(tmp_path):
+    plain_run(tmp_path, patience=2)
+    text = explain(tmp_path)
+    assert "config: mode=min factor=0.1 patience=2" in text
+    assert "(fitted)" in text
+    assert "metric: val/loss, 16 points" in text
+    assert "logged after the scheduler's step" in text
+    assert "or, with LRs logged before the step, a set whose simplest member is" in text
+
+
+def test_what_the_hook_recorded_rests_on_nothing_else(logdir):
+    assert "config:" not in explain(logdir)

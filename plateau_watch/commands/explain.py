@@ -14,7 +14,7 @@ from plateau_watch.commands.output import PIPE_WIDTH
 from plateau_watch.commands.reporting import report_on, said_options
 from plateau_watch.errors import NothingToReadError
 from plateau_watch.explanation import explain_run, explain_step, index_of_step
-from plateau_watch.render.facts import parity_in_words
+from plateau_watch.render.facts import facts, parity_in_words
 from plateau_watch.render.printable import printable
 from plateau_watch.render.terminal import NARROWEST
 from plateau_watch.report import RunReport
@@ -57,9 +57,19 @@ def _lines(run: RunReport, step: int | None, *, alone: bool) -> list[str]:
         explained = [str(error)]
     return [
         printable(f"{run.recording.run}: {parity_in_words(run)}"),
+        *(f"  {printable(line)}" for line in _premises(run)),
         *(f"  {'' if line.startswith('step ') else '  '}{printable(line)}" for line in explained),
         "",
     ]
+
+
+def _premises(run: RunReport) -> list[str]:
+    """What the explanation rests on, where the hook did not record it."""
+    if run.recording.source == "recorded":
+        return list(run.recording.warnings)
+    known = dict(facts(run))
+    named = [f"{name}: {known[name]}" for name in ("metric", "LR", "config")]
+    return [*named, *run.recording.guesses, *run.recording.warnings]
 
 
 def _wrapped(line: str, width: int) -> str:

@@ -155,7 +155,8 @@ def _from_series(group: Training, said: Stated, others: Sequence[Training]) -> F
     except (ConfigError, NotEnoughToldError) as error:
         return NotReplayed(group[0].run, str(error), _tags(group))
     first, *rest = found.fitted
-    return _with_warnings(first, [*_notes(found), *_its_set(first, rest)]).recording
+    told = _with_warnings(first, [*_notes(found), *_other_readings(rest)]).recording
+    return replace(told, possible=tuple(_its_set(first)))
 
 
 def _as_stated(group: Training, said: Stated) -> Recording:
@@ -251,11 +252,15 @@ def _notes(found: Detection) -> Iterator[str]:
         yield f"other metrics explain the same LR as exactly: {names}; --metric decides"
 
 
-def _its_set(first: Fitted, others: Sequence[Fitted]) -> Iterator[str]:
+def _its_set(fitted: Fitted) -> Iterator[str]:
     """Say the set that a fitted configuration is only the simplest member of."""
-    if first.recording.source == "fitted":
+    if fitted.recording.source == "fitted":
         yield "fitted: the simplest of all that reproduce this log exactly, which are"
-        yield from in_words(first.fit)
+        yield from in_words(fitted.fit)
+
+
+def _other_readings(others: Sequence[Fitted]) -> Iterator[str]:
+    """Say what else a logged LR may mean, and the parameters that it then has."""
     for other in others:
         yield (
             f"or, with LRs logged {other.recording.logged} the step, a set whose simplest member "

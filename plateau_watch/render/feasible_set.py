@@ -35,7 +35,11 @@ def _with_more(ways: Iterable[Explanation]) -> Iterator[tuple[Explanation, bool]
 
 
 def _ladder(ladder: Ladder) -> str:
-    bounds = "; ".join(f"min_lr {_range(bound)}" for bound in ladder.min_lrs)
+    several = len(ladder.min_lrs) > 1
+    bounds = "; ".join(
+        f"min_lr {_range(bound)}" + f" (group {group})" * several
+        for group, bound in enumerate(ladder.min_lrs)
+    )
     factor = "any factor" if ladder.factor is None else f"factor {_range(ladder.factor)}"
     floored = "; later firings held by min_lr or eps" if ladder.floored else ""
     return f"{factor}; {bounds}; eps {_range(ladder.eps)}{floored}"
