@@ -23,10 +23,17 @@ LARGEST_GAP = 3.0
 
 def goes_on_from(later: Sequence[Series], earlier: Sequence[Series]) -> bool:
     """Whether a training begins where another one ended: in steps and, for all tags, in order."""
+    if not may_go_on(later):
+        return False
+    several = [series for series in later if len(series) > 1]
     before = {series.tag: series for series in earlier if len(series) > 1}
-    shared = [(before[series.tag], series) for series in later if series.tag in before]
-    shared = [(first, second) for first, second in shared if len(second) > 1]
+    shared = [(before[series.tag], series) for series in several if series.tag in before]
     return len(shared) >= FEWEST_SHARED and all(_follows(*both) for both in shared)
+
+
+def may_go_on(series: Sequence[Series]) -> bool:
+    """Whether a training can go on from any: one that begins at step 0 goes on from nothing."""
+    return all(each.steps[0] > 0 for each in series if len(each) > 1)
 
 
 def continued(
@@ -50,9 +57,10 @@ def continued(
 
 
 def _follows(earlier: Series, later: Series) -> bool:
-    stride = float(np.median(np.diff(earlier.steps)))
     gap = int(later.steps[0]) - int(earlier.steps[-1])
-    return 0 <= gap <= LARGEST_GAP * stride and later.wall_times[0] >= earlier.wall_times[-1]
+    if gap < 0 or later.wall_times[0] < earlier.wall_times[-1]:
+        return False
+    return gap <= LARGEST_GAP * float(np.median(np.diff(earlier.steps)))
 
 
 def _joined(earlier: Series, later: Series, until: int | None) -> Series:

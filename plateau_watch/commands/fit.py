@@ -42,7 +42,7 @@ def fit(logdir: Path, form: str, **options: Any) -> None:  # noqa: ANN401
     with one_clear_line():
         logs = read_logdir(logdir, options["pattern"], Console(stderr=True))
         said = Stated(options["metric"], options["lrs"] or None, None, reading_of(options))
-        report = fits(trainings(logs, options["pattern"]), said, trainings(logs, None))
+        report = fits(trainings(logs, options["pattern"]), said)
         if not report.fitted:
             raise NotEnoughToldError(_nothing(report.not_fitted))
         if form == "json":

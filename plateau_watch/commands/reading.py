@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,7 @@ from plateau_watch.alignment import from_series
 from plateau_watch.candidates import metric_candidates
 from plateau_watch.commands.progress import reading
 from plateau_watch.commands.stated import Stated, StatedFile, read_stated
-from plateau_watch.continuation import continued, goes_on_from
+from plateau_watch.continuation import continued, goes_on_from, may_go_on
 from plateau_watch.detection import Detection, Tags, detect, pairs
 from plateau_watch.dialects import translate
 from plateau_watch.errors import ConfigError, NotEnoughToldError, NothingToReadError
@@ -39,6 +39,20 @@ Found = Recording | NotReplayed
 Training = tuple[RunLog, ...]
 """The runs that one training wrote."""
 
+
+@dataclass(frozen=True, slots=True)
+class Trainings:
+    """The trainings of a log directory.
+
+    Attributes:
+        asked: those that were asked for.
+        every: all, from which one asked for may go on.
+    """
+
+    asked: tuple[Training, ...]
+    every: tuple[Training, ...]
+
+
 METRICS_SAID = 4
 """Other metrics that explain the same LR and are said by name."""
 
@@ -55,49 +69,46 @@ def read_logdir(logdir: Path, pattern: str | None, stderr: Console) -> tuple[Run
         return tuple(log for run in runs for log in read_trainings(run, advance))
 
 
-def trainings(logs: Sequence[RunLog], pattern: str | None) -> list[Training]:
-    """Put together the runs that one training wrote; keep those with a run of that name."""
-    return [
-        group
-        for group in related(logs)
-        if pattern is None or any(_matches(log, pattern) for log in group)
+def trainings(logs: Sequence[RunLog], pattern: str | None) -> Trainings:
+    """Put together the runs that one training wrote; those that a name matches are asked for."""
+    every = tuple(related(logs))
+    asked = [
+        group for group in every if pattern is None or any(_matches(log, pattern) for log in group)
     ]
+    return Trainings(tuple(asked), every)
 
 
-def recordings(
-    groups: Sequence[Training], logdir: Path, said: Stated, others: Sequence[Training] = ()
-) -> list[Found]:
+def recordings(found_in: Trainings, logdir: Path, said: Stated) -> list[Found]:
     """Return for each scheduler in the logs its recording, or why there is none.
 
     Runs without scalars are left out.
 
     Args:
-        groups: the trainings asked for.
+        found_in: the trainings.
         logdir: the log directory, which may hold a plateau-watch.toml.
         said: what options say.
-        others: all trainings, from which one asked for may go on.
 
     Raises:
         NothingToReadError: a tag was named that no run has.
         ConfigError: the log directory's plateau-watch.toml cannot be used.
     """
-    logs = [log for group in groups for log in group]
+    logs = [log for group in found_in.asked for log in group]
     _must_exist([tag for tag in (said.metric, *(said.lrs or ())) if tag], logs)
     stated_file = read_stated(logdir)
     traced = {log.run for log in logs if log.traces}
     found: list[Found] = []
-    for group in groups:
+    for group in found_in.asked:
         for log in group:
             found += [_from_trace(trace, log, said) for trace in log.traces]
         about = _about(group, said, stated_file)
         plain = tuple(log for log in group if log.series and not log.traces)
         beside_a_trace = any(_holds_one_of(log.directory, traced) for log in plain)
         if plain and not (about == Stated() and beside_a_trace):
-            found.append(_from_series(plain, about, others))
+            found.append(_from_series(plain, about, found_in.every))
     return found
 
 
-def fits(groups: Sequence[Training], said: Stated, others: Sequence[Training] = ()) -> FitReport:
+def fits(found_in: Trainings, said: Stated) -> FitReport:
     """Fit every training that no hook recorded; say of each other why not.
 
     Arguments as for `recordings`.
@@ -105,16 +116,16 @@ def fits(groups: Sequence[Training], said: Stated, others: Sequence[Training] = 
     Raises:
         NothingToReadError: no run has a tag that was named.
     """
-    logs = [log for group in groups for log in group]
+    logs = [log for group in found_in.asked for log in group]
     _must_exist([tag for tag in (said.metric, *(said.lrs or ())) if tag], logs)
     fitted: list[Fitted] = []
     not_fitted: list[NotReplayed] = []
-    for group in groups:
+    for group in found_in.asked:
         plain = tuple(log for log in group if log.series and not log.traces)
         if not plain:
             continue
         try:
-            found = _detected(plain, said, others)
+            found = _detected(plain, said, found_in.every)
         except NotEnoughToldError as error:
             not_fitted.append(NotReplayed(plain[0].run, str(error), _tags(plain)))
         else:
@@ -193,7 +204,7 @@ def _detected(group: Training, said: Stated, others: Sequence[Training]) -> Dete
     tags = Tags(said.metric, said.lrs)
     series, stated = _series(group), _stated(group)
     found: list[Detection] = []
-    for other in others:
+    for other in others if may_go_on(series) else ():
         before = _series(other)
         if other[0].run == group[0].run or not goes_on_from(series, before):
             continue

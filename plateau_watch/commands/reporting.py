@@ -114,7 +114,7 @@ def report_on(
     ran_as = _ran_as(options)
     said = _said(options, ran_as)
     logs = read_logdir(logdir, options["pattern"], Console(stderr=True))
-    found = recordings(trainings(logs, options["pattern"]), logdir, said, trainings(logs, None))
+    found = recordings(trainings(logs, options["pattern"]), logdir, said)
     report = Report(
         logdir=str(logdir),
         runs=tuple(

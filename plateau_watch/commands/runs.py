@@ -48,7 +48,7 @@ def runs(logdir: Path, *, pattern: str | None, form: str) -> None:
     """
     with one_clear_line():
         read = read_logdir(logdir, pattern, Console(stderr=True))
-        logs = [log for group in trainings(read, pattern) for log in group]
+        logs = [log for group in trainings(read, pattern).asked for log in group]
         if form == "json":
             document = {"schema": SCHEMA, "runs": [_described(log) for log in logs]}
             click.echo(json.dumps(document, indent=2, allow_nan=False))

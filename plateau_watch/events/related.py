@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from plateau_watch.events.run_reader import RunLog
@@ -30,9 +31,10 @@ MOST_TAGS_OF_A_CURVE = 2
 
 def related(logs: Sequence[RunLog]) -> list[tuple[RunLog, ...]]:
     """Group runs by the training that wrote them, in the order of the first run of each."""
+    nearby = _Nearby.of(logs)
     group_of = {log.run: [log] for log in logs}
     for log in logs:
-        for other in _partners(log, logs):
+        for other in _partners(log, nearby):
             mine, its = group_of[log.run], group_of[other.run]
             if mine is not its:
                 mine.extend(its)
@@ -43,11 +45,40 @@ def related(logs: Sequence[RunLog]) -> list[tuple[RunLog, ...]]:
     return [tuple(sorted(group, key=lambda log: order[log.run])) for group in groups.values()]
 
 
-def _partners(log: RunLog, logs: Sequence[RunLog]) -> list[RunLog]:
+@dataclass(frozen=True, slots=True)
+class _Nearby:
+    """Where the partners of a run can lie: few places, however many runs there are.
+
+    Attributes:
+        parts: runs whose names say what part of a training they are, by the directory above.
+        at: runs by their directory.
+    """
+
+    parts: dict[PurePosixPath, list[RunLog]]
+    at: dict[PurePosixPath, list[RunLog]]
+
+    @classmethod
+    def of(cls, logs: Sequence[RunLog]) -> _Nearby:
+        parts: dict[PurePosixPath, list[RunLog]] = {}
+        at: dict[PurePosixPath, list[RunLog]] = {}
+        for log in logs:
+            path = PurePosixPath(log.directory)
+            at.setdefault(path, []).append(log)
+            if _PART.match(path.name):
+                parts.setdefault(path.parent, []).append(log)
+        return cls(parts, at)
+
+
+def _partners(log: RunLog, nearby: _Nearby) -> list[RunLog]:
     """Runs of the same training: from each other directory the one that overlaps the most."""
+    path = PurePosixPath(log.directory)
+    candidates = list(nearby.parts.get(path.parent, ())) if _PART.match(path.name) else []
+    if len(log.series) <= MOST_TAGS_OF_A_CURVE:
+        above = (other for parent in path.parents for other in nearby.at.get(parent, ()))
+        candidates += [other for other in above if _writers(log) & _writers(other)]
     best: dict[str, tuple[float, RunLog]] = {}
-    for other in logs:
-        if other.directory == log.directory or not _belong(log, other):
+    for other in candidates:
+        if other.directory == log.directory or _other_processes(log, other):
             continue
         shared = _overlap(log, other)
         if shared is not None and shared > best.get(other.directory, (-1.0, other))[0]:
@@ -55,17 +86,10 @@ def _partners(log: RunLog, logs: Sequence[RunLog]) -> list[RunLog]:
     return [other for _, other in best.values()]
 
 
-def _belong(log: RunLog, other: RunLog) -> bool:
-    mine, its = PurePosixPath(log.directory), PurePosixPath(other.directory)
-    writers, others = _writers(log), _writers(other)
-    if writers and others and not writers & others:
-        return False
-    beside = mine.parent == its.parent and "." not in (log.directory, other.directory)
-    if beside and _PART.match(mine.name) and _PART.match(its.name):
-        return True
-    one_in_other = mine in its.parents or its in mine.parents
-    curve = other if mine in its.parents else log
-    return bool(writers & others) and one_in_other and len(curve.series) <= MOST_TAGS_OF_A_CURVE
+def _other_processes(log: RunLog, other: RunLog) -> bool:
+    """Whether file names say that no process wrote both."""
+    mine, its = _writers(log), _writers(other)
+    return bool(mine and its and not mine & its)
 
 
 def _writers(log: RunLog) -> set[tuple[str, str]]:
