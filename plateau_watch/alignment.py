@@ -58,7 +58,6 @@ def from_series(
     metric: Series,
     lrs: Sequence[Series],
     config: PlateauConfig,
-    logged: Meaning | None = None,
     said: Reading = FOUND_OUT,
 ) -> Recording:
     """Turn logged series and a stated configuration into a recording.
@@ -70,15 +69,13 @@ def from_series(
         metric: the metric that drove the scheduler.
         lrs: the LR of each param group.
         config: the configuration the run is said to have had.
-        logged: what a logged LR means; None to try all and keep the one that fits.
-        said: what else was said.
+        said: how the log is to be read; what was not said is tried, and what fits is kept.
 
     Raises:
         NotEnoughToldError: a series without points, no LR logged until the last metric step, or
             an LR that changes where no metric point sees it.
         ConfigError: a list `min_lr` that does not fit the number of LR series.
     """
-    said = replace(said, logged=logged or said.logged)
     return _settled(alignments(metric, lrs, config, said), said)
 
 
@@ -118,16 +115,6 @@ def alignments(
             else f"no LR is logged until the last point of {metric.tag!r}: nothing to compare with"
         )
     return list(found.values())
-
-
-def aligned(
-    metric: Series, lrs: Sequence[Series], config: PlateauConfig, logged: Meaning
-) -> Recording:
-    """Return the likeliest way to read the series, by one meaning of a logged LR.
-
-    Arguments and errors as for `from_series`.
-    """
-    return alignments(metric, lrs, config, Reading(logged))[0]
 
 
 def read_otherwise(recording: Recording) -> list[Recording]:

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, product
 
+from plateau_watch.intervals import Interval
 from plateau_watch.precision import Precision, preimage
-from plateau_watch.rules_fit import Interval
 
 _ROUNDING = 1e-15
 """Relative width by which computed ends are moved outwards: more than their arithmetic errs."""

@@ -14,14 +14,14 @@ and then a little more. Knows no logs and no LRs. Fitted thresholds are 0 or mor
 from __future__ import annotations
 
 import math
-import struct
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple, get_args
 
 from plateau_watch.config import Mode, PlateauConfig, ThresholdMode
+from plateau_watch.intervals import Interval, joined, last_where
 from plateau_watch.precision import Precision, preimage
 
 ANY = 1 << 62
@@ -29,9 +29,6 @@ ANY = 1 << 62
 
 MOST_WORK = 4_000_000
 """Histories times steps that are followed before a log is called too ambiguous: some seconds."""
-
-Interval = tuple[float, float]
-"""Lowest and highest value, both included."""
 
 Counts = tuple[int, int]
 """Lowest and highest count, both included; the highest may be `ANY`."""
@@ -90,21 +87,6 @@ class _Led(NamedTuple):
 
     thresholds: list[Interval]
     easiest: float
-
-
-def rules_that_fire_at(
-    metric: Sequence[float],
-    precision: Precision,
-    windows: Sequence[Window],
-    known: int,
-    threshold_modes: Sequence[ThresholdMode] = get_args(ThresholdMode),
-) -> list[Rules]:
-    """Find all rules under which a scheduler fires once in each window and nowhere else.
-
-    Arguments and errors as for `rules_by_known`, for one number of known steps.
-    """
-    found = rules_by_known(metric, precision, windows, (known,), threshold_modes=threshold_modes)
-    return found.by_known[known]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +223,7 @@ class _Search:
             led[history] = self._led(history, [*already, *parts])
 
     def _led(self, history: _History, thresholds: list[Interval]) -> _Led:
-        merged = _merged(thresholds)
+        merged = joined(thresholds)
         low, high = self._best_range(history)
         ends = [end for interval in merged for end in interval]
         if self._mode == "min":
@@ -286,8 +268,8 @@ class _Search:
             return None
         guess = self._threshold_of(metric, best)
         if at_low:
-            return low, _last_where(holds, low, high, guess)
-        return _last_where(holds, high, low, guess), high
+            return low, last_where(holds, low, high, guess)
+        return last_where(holds, high, low, guess), high
 
     def _threshold_of(self, metric: float, best: float) -> float:
         """About the threshold that puts the bar on the metric; no number where there is none."""
@@ -311,7 +293,7 @@ class _Search:
                 patience = (max(history.longest, known - 1 - history.improved), ANY)
             alike.setdefault((patience, history.cooldown), []).extend(thresholds)
         return [
-            Rules(self._mode, self._threshold_mode, tuple(_merged(parts)), patience, cooldown)
+            Rules(self._mode, self._threshold_mode, tuple(joined(parts)), patience, cooldown)
             for (patience, cooldown), parts in sorted(alike.items())
         ]
 
@@ -356,52 +338,3 @@ def _bounded(history: _History, low: int, high: int) -> _History | None:
 def _known(bar: float, easiest: float) -> float:
     """A bar that is no number (an infinite best times 0) is taken for the easiest there is."""
     return easiest if math.isnan(bar) else bar
-
-
-def _last_where(
-    holds: Callable[[float], bool], inside: float, outside: float, guess: float
-) -> float:
-    """The last value from `inside` towards `outside` for which something still holds.
-
-    The search starts around the guess, and is as sure without a good one.
-    """
-    near, far = _ordinal(inside), _ordinal(outside)
-
-    def narrow(probe: int) -> None:
-        nonlocal near, far
-        if holds(_from_ordinal(probe)):
-            near = probe
-        else:
-            far = probe
-
-    if guess > 0 and math.isfinite(guess):
-        around = _ordinal(guess)
-        stride = max(1, int(sys.float_info.epsilon / math.ulp(guess)))
-        while stride < abs(far - near):
-            for probe in (around - stride, around + stride):
-                if min(near, far) < probe < max(near, far):
-                    narrow(probe)
-            stride *= 16
-    while abs(far - near) > 1:
-        narrow((near + far) // 2)
-    return _from_ordinal(near)
-
-
-def _ordinal(value: float) -> int:
-    """Position of a non-negative double among all of them."""
-    return int(struct.unpack("<q", struct.pack("<d", value))[0])
-
-
-def _from_ordinal(position: int) -> float:
-    return float(struct.unpack("<d", struct.pack("<q", position))[0])
-
-
-def _merged(intervals: Iterable[Interval]) -> list[Interval]:
-    """Join intervals that overlap or follow each other without a double between them."""
-    joined: list[Interval] = []
-    for low, high in sorted(intervals):
-        if joined and low <= math.nextafter(joined[-1][1], math.inf):
-            joined[-1] = (joined[-1][0], max(joined[-1][1], high))
-        else:
-            joined.append((low, high))
-    return joined

@@ -14,12 +14,13 @@ from itertools import islice
 
 from plateau_watch.alignment import starts_that_fit
 from plateau_watch.config import TORCH_DEFAULTS, PlateauConfig
+from plateau_watch.intervals import Interval
 from plateau_watch.levels_fit import Ladder, factor_from
 from plateau_watch.parity import lr_mismatches
 from plateau_watch.precision import shortest_decimal
 from plateau_watch.recording import Recording
 from plateau_watch.replay import Counters, OutsideChange, replay
-from plateau_watch.rules_fit import Counts, Interval, Rules, Window
+from plateau_watch.rules_fit import Counts, Rules, Window
 from plateau_watch.scheduler import LrDtype, PlateauState, rounded
 
 MOST_TIMINGS, MOST_FACTORS, MOST_PROVEN = 400, 6, 400

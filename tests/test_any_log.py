@@ -200,10 +200,10 @@ class TestReading:
         sanity = logged("val_loss", [0.01, *metric], steps=range(61))
         lr = logged("lr", lrs[:-1], steps=range(1, 61))
         said = Reading("before", skip_first=1)
-        recording = from_series(sanity, [lr], self.CONFIG, said=said)
+        recording = from_series(sanity, [lr], self.CONFIG, said)
         assert compare(recording).parity.exact
         assert len(recording) == 60
-        assert not compare(from_series(sanity, [lr], self.CONFIG, "before")).parity.exact
+        assert not compare(from_series(sanity, [lr], self.CONFIG, Reading("before"))).parity.exact
 
     def test_a_scheduler_may_see_every_second_point_only(self):
         metric = falling(5, steps=120)
@@ -211,7 +211,7 @@ class TestReading:
         lrs = [lr for lr in lrs_of(seen, self.CONFIG)[:-1] for _ in range(2)]
         said = Reading("before", every=2)
         series = logged("val_loss", metric), [logged("lr", lrs)]
-        assert compare(from_series(*series, self.CONFIG, said=said)).parity.exact
+        assert compare(from_series(*series, self.CONFIG, said)).parity.exact
 
     def test_a_scheduler_may_step_several_times_on_each_point(self):
         metric = falling(6, steps=40)
@@ -220,7 +220,7 @@ class TestReading:
         lrs = lrs_of(repeated, config)
         said = Reading("before", repeat=4)
         series = logged("val_loss", metric), [logged("lr", lrs[:-1:4])]
-        report = compare(from_series(*series, config, said=said))
+        report = compare(from_series(*series, config, said))
         assert report.parity.exact
         assert report.parity.checked == 40
         assert report.real.firings != ()
@@ -313,7 +313,7 @@ class TestContinuations:
     def test_joined_it_is_the_training_it_was(self, seed):
         first, second = self.halves(seed)
         whole = continued(first, second)
-        recording = from_series(whole[0], [whole[1]], self.CONFIG, "before")
+        recording = from_series(whole[0], [whole[1]], self.CONFIG, Reading("before"))
         assert compare(recording).parity.exact
         assert len(recording) == 60
 
@@ -321,7 +321,7 @@ class TestContinuations:
     def test_a_checkpoint_may_not_know_the_last_metric_point(self, seed):
         first, second = self.halves(seed, seen=29)
         metric, lr = continued(first, second, until=29)
-        assert compare(from_series(metric, [lr], self.CONFIG, "before")).parity.exact
+        assert compare(from_series(metric, [lr], self.CONFIG, Reading("before"))).parity.exact
         assert metric.superseded == 1
 
 

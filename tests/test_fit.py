@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from plateau_watch.alignment import Reading, aligned
+from plateau_watch.alignment import Reading, alignments
 from plateau_watch.commands import main
 from plateau_watch.comparison import compare
 from plateau_watch.config import PlateauConfig
 from plateau_watch.errors import NotEnoughToldError
 from plateau_watch.fit import KERAS, NEVER_FALLS, fit, fitted
 from plateau_watch.replay import replay
-from plateau_watch.rules_fit import ANY, rules_that_fire_at
+from plateau_watch.rules_fit import ANY, rules_by_known
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
 from tests.runs import METRIC, plain_run
@@ -74,11 +74,16 @@ def one_random_run(rng):
     precisions = [rng.choice(["float32", "float64"]) for _ in range(2)]
     meaning = rng.choice(["before", "after"])
     series = logged(metric, config, lrs, *precisions, meaning)
-    return config, aligned(*series, PlateauConfig(), meaning)
+    return config, aligned(*series, meaning)
 
 
-def windows(firings):
-    return [(index, index) for index in firings]
+def rules_that_fire_at(metric, firings):
+    windows = [(index, index) for index in firings]
+    return rules_by_known(metric, "float64", windows, (len(metric),)).by_known[len(metric)]
+
+
+def aligned(metric, lrs, meaning):
+    return alignments(metric, lrs, PlateauConfig(), Reading(meaning))[0]
 
 
 def within(value, interval):
@@ -123,7 +128,7 @@ def test_every_member_of_a_set_of_rules_fires_alike(seed):
         return [index for index, decision in enumerate(trace.decisions) if decision.fired]
 
     observed = firings(true)
-    found = rules_that_fire_at(metric, "float64", windows(observed), len(metric))
+    found = rules_that_fire_at(metric, observed)
     assert found
     for rules in found:
         for threshold in {end for interval in rules.thresholds[:3] for end in interval}:
@@ -148,7 +153,7 @@ def test_just_outside_a_threshold_interval_the_rules_no_longer_fire_so(seed):
     observed = [i for i, d in enumerate(replay(config, metric, start).decisions) if d.fired]
     rules = next(
         rules
-        for rules in rules_that_fire_at(metric, "float64", windows(observed), len(metric))
+        for rules in rules_that_fire_at(metric, observed)
         if (rules.mode, rules.threshold_mode, rules.patience) == ("min", "rel", (2, 2))
         and any(low <= 0.01 <= high for low, high in rules.thresholds)
     )
@@ -190,7 +195,7 @@ def test_a_long_smooth_metric_takes_seconds_and_not_minutes():
     config = PlateauConfig(patience=10, threshold=0.01)
     series = logged(metric, config, (0.1,), "float32", "float32", "after")
     start = time.process_time()
-    found = fit(aligned(*series, PlateauConfig(), "after"))
+    found = fit(aligned(*series, "after"))
     assert time.process_time() - start < 30
     assert holds(found, config)
     assert found.simplest is not None

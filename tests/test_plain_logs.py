@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plateau_watch.alignment import from_series
+from plateau_watch.alignment import Reading, from_series
 from plateau_watch.comparison import compare
 from plateau_watch.config import PlateauConfig
 from plateau_watch.errors import ConfigError, NotEnoughToldError
@@ -53,7 +53,7 @@ def test_the_meaning_of_a_logged_lr_is_found_by_what_fits(meaning):
 
 def test_the_meaning_can_be_settled_and_is_then_not_searched():
     series = logged(METRIC, PATIENCE_1, (0.001,), "before")
-    recording = from_series(*series, PATIENCE_1, "after")
+    recording = from_series(*series, PATIENCE_1, Reading("after"))
     assert recording.logged == "after"
     assert not compare(recording).parity.exact
 
@@ -82,7 +82,7 @@ def test_the_true_configuration_reproduces_every_float32_lr(config, metric, lrs,
     if config.patience == 0 and meaning == "after":
         config = config.with_changes(patience=1)
     series = logged(metric, config, tuple(lrs), meaning)
-    report = compare(from_series(*series, config, meaning))
+    report = compare(from_series(*series, config, Reading(meaning)))
     assert report.parity.checked == len(metric)
     assert report.parity.mismatches == ()
     assert report.real.label == "real"
@@ -104,7 +104,7 @@ def test_a_wrong_configuration_shows_the_logged_lrs_and_no_decisions():
 
 def test_a_mismatch_of_lrs_logged_before_the_step_is_shown_at_the_step_that_caused_it():
     metric, lrs = logged(METRIC, PATIENCE_1, (0.001,), "before")
-    report = compare(from_series(metric, lrs, PlateauConfig(patience=4), "before"))
+    report = compare(from_series(metric, lrs, PlateauConfig(patience=4), Reading("before")))
     assert [firing.step for firing in report.real.firings] == [2]
 
 

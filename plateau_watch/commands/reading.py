@@ -182,7 +182,7 @@ def _as_stated(group: Training, said: Stated) -> Recording:
     refused: NotEnoughToldError | None = None
     for metric, lrs in pairs(_series(group), Tags(said.metric, said.lrs)):
         try:
-            recording = from_series(metric, lrs, said.config, said=said.reading)
+            recording = from_series(metric, lrs, said.config, said.reading)
         except NotEnoughToldError as error:
             refused = refused or error
             continue
