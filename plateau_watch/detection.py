@@ -1,11 +1,8 @@
 """detection: which metric, LR, reading and parameters explain a training that nobody described.
 
 Tries every metric against every LR that its names allow, in every way to read them, and keeps what
-reproduces each logged LR exactly and is something that somebody would have written. Choosing is by
-how plausible the explanation is, never by how well it nearly fits. Knows no files.
-
-A fit proves little where the LR falls once or twice, or regularly whatever the metric does: what
-needs a strange threshold, or the wrong mode, is then no explanation but a coincidence.
+reproduces each logged LR exactly and is something that somebody would have written
+(`plausibility`). Nothing is chosen for how well it nearly fits. Knows no files.
 """
 
 from __future__ import annotations
@@ -15,9 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
-
-import numpy as np
 
 from plateau_watch.alignment import FOUND_OUT, Reading
 from plateau_watch.candidates import (
@@ -31,7 +25,8 @@ from plateau_watch.candidates import (
 from plateau_watch.config import Mode, PlateauConfig
 from plateau_watch.conventions import Convention, convention_of
 from plateau_watch.errors import NotEnoughToldError
-from plateau_watch.fit import ENOUGH_REDUCTIONS, KERAS, NEVER_FALLS, TORCH, Fitted, Rulebook, fitted
+from plateau_watch.fit import KERAS, NEVER_FALLS, TORCH, Fitted, Rulebook, fitted
+from plateau_watch.plausibility import STRANGE, coincidence, strangeness
 from plateau_watch.replay import replay
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
@@ -42,18 +37,6 @@ MOST_METRICS = 40
 
 LIKELY = 2
 """Unlikeliness up to which a metric may well be the scheduler's: a validation loss or score."""
-
-STRANGE = 9
-"""Strangeness from which on an explanation is taken for a coincidence."""
-
-MOST_DIGITS = 2
-"""Significant digits of a threshold that somebody would write."""
-
-LARGEST_THRESHOLD = 0.1
-"""The largest threshold that somebody would write, as a part of the metric."""
-
-LONGEST_COOLDOWN = 2
-"""The longest cooldown, in patiences, that is believed on little evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,58 +109,6 @@ def detect(
     return replace(best, also=tuple(also), stated=stated)
 
 
-def strangeness(
-    found: Fitted, expected: Mode | None = None, convention: Convention | None = None
-) -> int:
-    """How far an explanation is from what somebody would write: 0 to `STRANGE`.
-
-    A threshold has few digits and is small, the smaller the evidence the plainer; a cooldown is not
-    much longer than the patience. The mode counts where the metric's name calls for one: nobody
-    writes `max` for a loss. To leave it at `min` for a score is a mistake that is made with torch
-    (Keras chooses by the name); but then the LR falls whatever the metric does, as it does by plan,
-    so it is believed only where all else is plain, and the framework and the moment at which it
-    logs are known, or the LR falls at steps that no plan would choose.
-    """
-    config = found.recording.config
-    if found.recording.source == "hparams":
-        return 0
-    few = len(found.fit.reductions) < ENOUGH_REDUCTIONS
-    threshold = _odd_threshold(found)
-    long_cooldown = config.cooldown > LONGEST_COOLDOWN * config.patience
-    if few and (threshold > 0 or long_cooldown):
-        return STRANGE
-    if expected is not None and config.mode != expected:
-        by_torch = convention is not None and convention.rules == "torch"
-        told_by_metric = convention is None and not few and not _is_regular(found)
-        believed = by_torch or told_by_metric
-        return 2 if believed and _mode_forgotten(found) else STRANGE
-    return threshold + (config.mode == "max" and expected is None) + (config.cooldown > 0)
-
-
-def _mode_forgotten(found: Fitted) -> bool:
-    """Whether torch's defaults, mode and all, made the LR of a score."""
-    config = found.recording.config
-    plain = _odd_threshold(found) == 0 and config.cooldown == 0
-    return config.mode == "min" and plain and config.patience >= 1
-
-
-def _is_regular(found: Fitted) -> bool:
-    """Whether the LR falls every so many steps, as it would by plan."""
-    at = [last for _, last in found.fit.reductions]
-    return len({after - before for before, after in pairwise(at)}) <= 1
-
-
-def _odd_threshold(found: Fitted) -> int:
-    config = found.recording.config
-    threshold = config.threshold
-    if threshold in (1e-4, 0.0, 1e-3, 1e-2):
-        return 0
-    few_digits = float(f"{threshold:.{MOST_DIGITS - 1}e}") == threshold
-    sizes = np.abs(found.recording.metric[np.isfinite(found.recording.metric)])
-    unit = 1.0 if config.threshold_mode == "rel" else float(np.median(sizes)) if len(sizes) else 0.0
-    return 1 if few_digits and threshold <= LARGEST_THRESHOLD * unit else STRANGE
-
-
 @dataclass(frozen=True, slots=True)
 class _Attempt:
     """One metric and one LR, and what is known of them before anything is fitted."""
@@ -240,7 +171,7 @@ def _explained(attempt: _Attempt) -> Detection:
     best, *others = sorted(found, key=strange)
     least = strange(best)
     if least >= STRANGE and not attempt.asked:
-        raise NotEnoughToldError(_coincidence(best))
+        raise NotEnoughToldError(coincidence(best))
     return Detection((best, *others), convention, least, tuple(_findings(best, expected)))
 
 
@@ -278,22 +209,6 @@ def _findings(found: Fitted, expected: Mode | None) -> Iterator[str]:
             f"{mode}: it cut the LR while the metric improved (or the LR fell by plan, every so "
             "many steps, whatever the metric did)"
         )
-
-
-def _coincidence(found: Fitted) -> str:
-    config, tag = found.recording.config, found.recording.metric_tag
-    expected = expected_mode(tag)
-    if expected == "max" and _mode_forgotten(found):
-        return (
-            "no plateau configuration explains this LR, unless its mode was forgotten: mode=min "
-            f"with patience={config.patience} on {tag!r} cuts it while the metric improves, and a "
-            "schedule by plan would look the same; --metric shows it"
-        )
-    return (
-        "no plateau configuration explains this LR, but for one that nobody would write: "
-        f"mode={config.mode} and threshold={config.threshold:.6g} ({config.threshold_mode}) on "
-        f"{tag!r} (patience={config.patience}, cooldown={config.cooldown}); --metric shows it"
-    )
 
 
 def _name(found: Detection) -> str:
