@@ -101,7 +101,7 @@ def alignments(
         if joined.way not in ALONG_STEPS and found:
             break
         for meaning in meanings:
-            columns = _columns(joined, meaning)
+            columns = _columns(joined, meaning, asked=said.logged is not None)
             if isinstance(columns, str):
                 refused.append(f"{columns} ({_axes(metric, lrs)})")
             elif columns not in found and any(lrs_there for lrs_there in columns):
@@ -183,11 +183,15 @@ def _recording(
     )
 
 
-def _columns(joined: Joined, meaning: Meaning) -> tuple[Lrs | None, ...] | str:
-    """The LR before each step and after the last, by a meaning; or why it cannot be that."""
+def _columns(joined: Joined, meaning: Meaning, *, asked: bool) -> tuple[Lrs | None, ...] | str:
+    """The LR before each step and after the last, by a meaning; or why it cannot be that.
+
+    LRs that are logged late lack the first one; only who asks for it gets those that do not.
+    """
     beside, following = joined.beside, joined.following
     if meaning == "late":
-        if beside[0] is not None or None in beside[1:] or any(joined.between) or joined.beyond:
+        there = beside[0] is not None and not (asked and beside[0] == beside[1])
+        if there or None in beside[1:] or any(joined.between) or joined.beyond:
             return "not all but the first metric point have an LR beside them: none is logged late"
         return (*beside[1:], following, None)
     placed = [*beside, following] if meaning == "before" else [None, *beside]
@@ -310,10 +314,22 @@ def _guesses(
             "after": "an LR is the one after the scheduler's step at its metric point",
             "late": "LRs are logged one step late, and the first is missing",
         }[meaning]
+    if meaning == "late" and joined.beside[0] is not None:
+        yield "LRs are logged one step late, or the scheduler saw each metric one step late"
+    if said.skip_first:
+        yield f"the scheduler never saw the first {said.skip_first} metric point(s)"
+    if said.every > 1:
+        yield f"the scheduler saw every {_ordinal(said.every)} metric point only"
+    if said.repeat > 1:
+        yield f"the scheduler stepped {said.repeat} times on each metric point"
     if lrs[0].run != metric.run:
         yield f"the LR is that of run {lrs[0].run!r}"
     if _HOW[joined.way]:
         yield _HOW[joined.way]
+
+
+def _ordinal(count: int) -> str:
+    return f"{count}{ {2: 'nd', 3: 'rd'}.get(count, 'th') }"
 
 
 def _limits(

@@ -36,6 +36,11 @@ def may_go_on(series: Sequence[Series]) -> bool:
     return all(each.steps[0] > 0 for each in series if len(each) > 1)
 
 
+def began(series: Sequence[Series]) -> float:
+    """Return the wall time of a training's first point; there must be one at least."""
+    return min(float(each.wall_times.min()) for each in series if len(each))
+
+
 def continued(
     earlier: Sequence[Series], later: Sequence[Series], until: int | None = None
 ) -> list[Series]:

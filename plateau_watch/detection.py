@@ -8,46 +8,38 @@ reproduces each logged LR exactly and is something that somebody would have writ
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 from plateau_watch.alignment import FOUND_OUT, Reading
-from plateau_watch.candidates import (
-    FEWEST_POINTS,
-    expected_mode,
-    is_per_batch,
-    lr_candidates,
-    metric_candidates,
-    unlikeliness,
-)
+from plateau_watch.candidates import expected_mode, is_per_batch, unlikeliness
 from plateau_watch.config import Mode, PlateauConfig
 from plateau_watch.conventions import Convention, convention_of
 from plateau_watch.errors import NotEnoughToldError
-from plateau_watch.fit import KERAS, NEVER_FALLS, TORCH, Fitted, Rulebook, fitted
-from plateau_watch.plausibility import STRANGE, coincidence, strangeness
+from plateau_watch.fit import KERAS, NEVER_FALLS, TORCH, Rulebook
+from plateau_watch.fitted import Fitted, NothingFitsError, fitted
+from plateau_watch.miss import closest_miss
+from plateau_watch.pairing import NOTHING_SAID, Tags, pairs
+from plateau_watch.plausibility import STRANGE, coincidence, is_telling, strangeness
 from plateau_watch.replay import replay
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
 from plateau_watch.stated_hparams import StatedHparams
 
-MOST_METRICS = 40
-"""Metrics of one training that are tried, the likeliest first."""
+UNUSUAL = (
+    Reading(skip_first=1),
+    Reading(logged="late"),
+    *(Reading(every=count) for count in (2, 3, 4, 5)),
+    *(Reading(repeat=count) for count in (2, 4, 8)),
+)
+"""Ways to read a log that are tried where the usual ones explain nothing: a sanity check before
+the training, a scheduler that saw stale metrics or every k-th one, one that each of k processes
+stepped."""
 
 LIKELY = 2
 """Unlikeliness up to which a metric may well be the scheduler's: a validation loss or score."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tags:
-    """What was said of which tags to look at; None where nothing was."""
-
-    metric: str | None = None
-    lrs: tuple[str, ...] | None = None
-
-
-NOTHING_SAID = Tags()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +69,7 @@ def detect(
     tags: Tags = NOTHING_SAID,
     said: Reading = FOUND_OUT,
     stated: StatedHparams | None = None,
+    seams: Sequence[float] = (),
 ) -> Detection:
     """Find what explains the LR of one training.
 
@@ -85,28 +78,55 @@ def detect(
         tags: the metric and the LR, as far as they were said.
         said: how the log is to be read, as far as it was said.
         stated: the scheduler's parameters, as the log's own hyper-parameters state them.
+        seams: wall times from which on another process may have gone on with the training.
 
     Raises:
         NotEnoughToldError: nothing there looks like an LR or a metric, the LR never falls, or
             nothing explains it; the message says which.
     """
-    found: list[tuple[Detection, _Attempt]] = []
-    whys: list[str] = []
-    for metric, group in pairs(series, tags):
-        if found and is_per_batch(metric.tag) and tags.metric is None:
-            break
-        attempt = _Attempt(metric, group, said, stated, asked=tags.metric is not None)
-        try:
-            found.append((_explained(attempt), attempt))
-        except NotEnoughToldError as error:
-            whys.append(str(error))
+    asked = tags.metric is not None
+    attempts = [
+        _Attempt(metric, lrs, said, stated, asked, tuple(seams))
+        for metric, lrs in pairs(series, tags)
+    ]
+    found, failed = _all_explained(attempts)
     if not found:
-        raise NotEnoughToldError(_why(whys, _lrs(series, tags), _metrics(series, tags)))
+        found, _ = _all_explained(_read_unusually(attempts))
+    if not found:
+        raise NotEnoughToldError(_why(failed, attempts))
     (best, attempt), *rest = sorted(found, key=lambda each: _order(each[0]))
     best, others = _in_all_modes(best, attempt), [other for other, _ in rest]
     also = dict.fromkeys(_name(other) for other in others)
     also.pop(_name(best), None)
     return replace(best, also=tuple(also), stated=stated)
+
+
+_Found = list[tuple[Detection, "_Attempt"]]
+_Failed = list[tuple["_Attempt", NotEnoughToldError]]
+
+
+def _all_explained(attempts: Iterable[_Attempt]) -> tuple[_Found, _Failed]:
+    """Try what may explain an LR; what is logged once a batch, only where nothing else does."""
+    found: _Found = []
+    failed: _Failed = []
+    for attempt in attempts:
+        if found and is_per_batch(attempt.metric.tag) and not attempt.asked:
+            break
+        try:
+            found.append((_explained(attempt), attempt))
+        except NotEnoughToldError as error:
+            failed.append((attempt, error))
+    return found, failed
+
+
+def _read_unusually(attempts: Iterable[_Attempt]) -> Iterator[_Attempt]:
+    """Yield what is likely to be the metric once more, in ways that few logs have to be read."""
+    for attempt in attempts:
+        likely = attempt.asked or unlikeliness(attempt.metric)[0] <= LIKELY
+        if likely and replace(attempt.said, logged=None) == FOUND_OUT:
+            for reading in UNUSUAL:
+                logged = attempt.said.logged or reading.logged
+                yield replace(attempt, said=replace(reading, logged=logged), unusual=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +138,8 @@ class _Attempt:
     said: Reading
     stated: StatedHparams | None
     asked: bool
+    seams: tuple[float, ...] = ()
+    unusual: bool = False
 
     @property
     def convention(self) -> Convention | None:
@@ -152,6 +174,7 @@ class _Attempt:
             rulebook=rulebook,
             expected=self.expected or "min",
             stated=self.stated.config if self.stated else None,
+            seams=self.seams,
         )
         return _by_convention(attempt, self.said, self.convention)
 
@@ -170,7 +193,7 @@ def _explained(attempt: _Attempt) -> Detection:
 
     best, *others = sorted(found, key=strange)
     least = strange(best)
-    if least >= STRANGE and not attempt.asked:
+    if (least >= STRANGE and not attempt.asked) or (attempt.unusual and not is_telling(best)):
         raise NotEnoughToldError(coincidence(best))
     return Detection((best, *others), convention, least, tuple(_findings(best, expected)))
 
@@ -222,70 +245,22 @@ def _order(found: Detection) -> tuple[int, int, str, str]:
     return far + found.strangeness, far, tag, run
 
 
-def _lrs(series: Sequence[Series], tags: Tags) -> list[tuple[Series, ...]]:
-    if tags.lrs is None:
-        found = lr_candidates(series)
-        if not found:
-            raise NotEnoughToldError(
-                "nothing in it looks like an LR by name or shape, and is positive; say --lr TAG"
-            )
-        return found
-    by_name = {(points.run, points.tag): points for points in series}
-    found = [
-        tuple(by_name[run, tag] for tag in tags.lrs)
-        for run in dict.fromkeys(points.run for points in series)
-        if all((run, tag) in by_name for tag in tags.lrs)
-    ]
-    if not found:
-        absent = [tag for tag in tags.lrs if tag not in {points.tag for points in series}]
-        raise NotEnoughToldError(_absent((*absent, *tags.lrs)[0], series))
-    return found
-
-
-def _absent(tag: str, series: Sequence[Series]) -> str:
-    listed = ", ".join(repr(name) for name in dict.fromkeys(points.tag for points in series))
-    return f"it has no tag {tag!r}; there are: {listed}"
-
-
-def _metrics(series: Sequence[Series], tags: Tags) -> list[Series]:
-    if tags.metric is not None:
-        named = [points for points in series if points.tag == tags.metric]
-        if not named:
-            raise NotEnoughToldError(_absent(tags.metric, series))
-        return sorted(named, key=unlikeliness)
-    found = metric_candidates(series)
-    if not found:
-        raise NotEnoughToldError(
-            f"nothing in it looks like a metric of {FEWEST_POINTS} points or more; say --metric TAG"
-        )
-    return found[:MOST_METRICS]
-
-
-def pairs(
-    series: Sequence[Series], tags: Tags = NOTHING_SAID
-) -> Iterator[tuple[Series, tuple[Series, ...]]]:
-    """Yield each metric with each LR, the likeliest first; an LR of several runs, with its own.
-
-    Raises:
-        NotEnoughToldError: nothing there looks like an LR or a metric.
-    """
-    lrs = _lrs(series, tags)
-    for metric in _metrics(series, tags):
-        names: dict[str, tuple[Series, ...]] = {}
-        for group in lrs:
-            if group[0].tag not in names or group[0].run == metric.run:
-                names[group[0].tag] = group
-        for group in names.values():
-            yield metric, group
-
-
-def _why(whys: Sequence[str], lrs: Sequence[tuple[Series, ...]], metrics: Sequence[Series]) -> str:
+def _why(failed: _Failed, attempts: Sequence[_Attempt]) -> str:
     """The reason that says the most: a fit that failed, before an LR that never falls."""
-    falls = any((each.values[1:] < each.values[:-1]).any() for group in lrs for each in group)
+    falls = any(_falls(points) for attempt in attempts for points in attempt.lrs)
     if not falls:
-        return f"{NEVER_FALLS}{_bound(metrics[0])}"
-    telling = [why for why in whys if not why.startswith(NEVER_FALLS)] or [NEVER_FALLS]
-    return next((why for why in telling if "no patience" in why), telling[0])
+        return f"{NEVER_FALLS}{_bound(attempts[0].metric)}"
+    telling = [each for each in failed if not str(each[1]).startswith(NEVER_FALLS)]
+    for attempt, error in telling:
+        if isinstance(error, NothingFitsError):
+            miss = closest_miss(error.recording, error.fit, attempt.rulebook, attempt.seams)
+            if miss:
+                return f"{error} (metric {attempt.metric.tag!r}); {miss}"
+    return str(telling[0][1]) if telling else NEVER_FALLS
+
+
+def _falls(lr: Series) -> bool:
+    return bool((lr.values[1:] < lr.values[:-1]).any())
 
 
 def _bound(metric: Series) -> str:

@@ -3,30 +3,35 @@
 Puts together its two halves: `rules_fit` (when it fired) and `levels_fit` (what firing did). What
 cannot be told apart stays a set. Knows no files and does not choose tags.
 
-It takes for granted that nothing else changed the LR, but for a ramp at the beginning; an LR that
-rises later is refused in words.
+It takes for granted that nothing else changed the LR, but for a ramp at the beginning and where a
+fresh scheduler began; an LR that rises elsewhere is refused in words.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from plateau_watch.alignment import FOUND_OUT, Reading, alignments
 from plateau_watch.config import TORCH_DEFAULTS, Mode, PlateauConfig, ThresholdMode
-from plateau_watch.errors import ConfigError, NotEnoughToldError
-from plateau_watch.levels_fit import ladders
-from plateau_watch.recording import Recording, Source
-from plateau_watch.rules_fit import TooAmbiguousError, Window, rules_by_known
+from plateau_watch.levels_fit import Ladder, ladders
+from plateau_watch.observation import Observed, observe
+from plateau_watch.recording import Recording
+from plateau_watch.rules_fit import Fired, TooAmbiguousError, Window, rules_by_known
 from plateau_watch.scheduler import LrDtype
-from plateau_watch.series import Series
-from plateau_watch.simplest import Explanation, Observed, Proven, prove, simplest_member
+from plateau_watch.simplest import Explanation, Proven, simplest_member
 
 NEVER_FALLS = (
     "the LR never falls, so no parameters can be told: more patience, an LR at its bound, or no "
     "plateau scheduler"
 )
+
+NO_LEVELS = "the LR levels are no powers of one factor"
+
+NO_RULES = "no patience, threshold and cooldown reduce at exactly the steps where the LR fell"
+
+NONE_PROVEN = "no member of the feasible set could be proven by a replay"
+
+TOO_AMBIGUOUS = "the metric repeats itself too often to be told"
 
 ENOUGH_REDUCTIONS = 3
 """Reductions from which on a fit says something: each but the first tests what the first set."""
@@ -77,7 +82,12 @@ class Fit:
     why_not: str = ""
 
 
-def fit(recording: Recording, rulebook: Rulebook = TORCH, expected: Mode = "min") -> Fit:
+def fit(
+    recording: Recording,
+    rulebook: Rulebook = TORCH,
+    expected: Mode = "min",
+    anew: Sequence[int] = (),
+) -> Fit:
     """Find every configuration that reproduces the logged LRs of a recording.
 
     The recording's own configuration is not looked at; its LRs stand where its alignment put them.
@@ -86,49 +96,47 @@ def fit(recording: Recording, rulebook: Rulebook = TORCH, expected: Mode = "min"
         recording: the log.
         rulebook: whose rules made the LR.
         expected: the mode that the metric calls for; of two members equally simple it decides.
+        anew: indices of steps, from 1, before which a fresh scheduler is taken to have begun.
     """
     usual = rulebook.usual.with_changes(mode=expected)
-    observed = observe(recording)
+    observed = observe(recording, anew)
     if isinstance(observed, str):
         return Fit((), None, (), observed)
     if not observed.reductions:
         return Fit((), None, (), NEVER_FALLS)
-    metric = recording.metric.tolist()
+    held_in = _held_in(recording, rulebook)
+    ways = {lr_dtype: _ladders(recording, observed, lr_dtype) for lr_dtype in held_in}
+    if not any(ways.values()):
+        return Fit((), None, observed.reductions, NO_LEVELS)
     try:
-        rules_found = rules_by_known(
-            metric,
-            recording.precision,
-            observed.reductions,
+        by_known = rules_by_known(
+            fired_of(recording, observed),
             [observed.known_where(floored=floored) for floored in (False, True)],
             threshold_modes=rulebook.threshold_modes,
             modes=rulebook.modes,
         )
     except TooAmbiguousError:
-        return Fit((), None, observed.reductions, "the metric repeats itself too often to be told")
-    by_known = rules_found.by_known
-    why_not = _no_rules(recording, observed, rules_found.explained)
-    for lr_dtype in _held_in(recording, rulebook):
+        return Fit((), None, observed.reductions, TOO_AMBIGUOUS)
+    for lr_dtype, found in ways.items():
         explanations = [
             Explanation(ladder, tuple(rules))
-            for ladder in ladders(
-                observed.levels, recording.lr_precision, rounded=lr_dtype != "python"
-            )
+            for ladder in found
             if (rules := by_known[observed.known_where(floored=ladder.floored)])
         ]
-        simplest = (
-            simplest_member(recording, explanations, observed, lr_dtype, usual)
-            if explanations
-            else None
-        )
+        simplest = simplest_member(recording, explanations, observed, lr_dtype, usual)
         if simplest:
             return Fit(tuple(explanations), simplest, observed.reductions)
-        if any(by_known.values()):
-            why_not = (
-                "no member of the feasible set could be proven by a replay"
-                if explanations
-                else "the LR levels are no powers of one factor"
-            )
+    why_not = NONE_PROVEN if any(by_known.values()) else NO_RULES
     return Fit((), None, observed.reductions, why_not)
+
+
+def _ladders(recording: Recording, observed: Observed, lr_dtype: LrDtype) -> list[Ladder]:
+    return ladders(observed.levels, recording.lr_precision, rounded=lr_dtype != "python")
+
+
+def fired_of(recording: Recording, observed: Observed) -> Fired:
+    """Put together what a scheduler was given and when it fired."""
+    return Fired(recording.metric.tolist(), recording.precision, observed.reductions, observed.anew)
 
 
 def _held_in(recording: Recording, rulebook: Rulebook) -> Sequence[LrDtype]:
@@ -136,149 +144,3 @@ def _held_in(recording: Recording, rulebook: Rulebook) -> Sequence[LrDtype]:
     if recording.lr_precision == "float32":
         return rulebook.lr_dtypes
     return ("python",)
-
-
-def observe(recording: Recording) -> Observed | str:
-    """Read reductions off the logged LRs; or say why they cannot come from a plateau alone."""
-    if recording.logged == "after" and not math.isfinite(recording.metric[0]):
-        return "the first metric is not finite: whether the first step reduced cannot be told"
-    seen: tuple[int, tuple[float, ...]] | None = None
-    reductions: list[Window] = []
-    set_lrs: list[tuple[int, tuple[float, ...]]] = []
-    levels: list[list[float]] = []
-    known = 0
-    for position, lrs in enumerate(recording.lrs):
-        if lrs is None:
-            continue
-        known = position
-        if seen is None:
-            levels = [[lr] for lr in lrs]
-        elif lrs != seen[1]:
-            rises = [new > old for old, new in zip(seen[1], lrs, strict=True)]
-            if any(rises):
-                if reductions or position == len(recording):
-                    return (
-                        f"the LR rises at step {_step(recording, position)}: no plateau does that"
-                    )
-                set_lrs.append((position, lrs))
-                levels = [[lr] for lr in lrs]
-            else:
-                reductions.append((seen[0], position - 1))
-                for group, lr in zip(levels, lrs, strict=True):
-                    group.extend([lr] * (lr != group[-1]))
-        seen = (position, lrs)
-    return Observed(tuple(reductions), known, tuple(map(tuple, levels)), tuple(set_lrs))
-
-
-def _step(recording: Recording, position: int) -> int:
-    return int(recording.steps[max(position - 1, 0)])
-
-
-def _no_rules(recording: Recording, observed: Observed, explained: int) -> str:
-    """Say that no rules fit, and how far the closest ones came."""
-    before = sum(last < explained for _, last in observed.reductions)
-    step = int(recording.steps[min(explained, len(recording) - 1)])
-    return (
-        f"no patience, threshold and cooldown reduce at exactly the {len(observed.reductions)} "
-        f"steps where the LR fell; the closest explain {before} of them and fail at step {step}: "
-        "another metric, another scheduler, or a resume"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """A recording with the simplest configuration that reproduces it, and the set it is from."""
-
-    recording: Recording
-    fit: Fit
-
-
-def fitted(
-    metric: Series,
-    lrs: Sequence[Series],
-    said: Reading = FOUND_OUT,
-    *,
-    rulebook: Rulebook = TORCH,
-    expected: Mode = "min",
-    stated: PlateauConfig | None = None,
-) -> tuple[Fitted, ...]:
-    """Fit a metric and LRs that were logged apart, in every way to read them.
-
-    Args:
-        metric: the metric that drove the scheduler.
-        lrs: the LR of each param group.
-        said: what was said of how the log is to be read.
-        rulebook: whose rules made the LR.
-        expected: the mode that the metric calls for.
-        stated: a configuration that the log's hyper-parameters state; where it reproduces the log,
-            it is taken, even if the LR never falls.
-
-    Returns:
-        A fit for each reading that has one, the one nearer to torch's defaults first. All are
-        possible; only together do they hold what the configuration may have been.
-
-    Raises:
-        NotEnoughToldError: nothing fits, or the LR never falls; the message says why.
-    """
-    attempts = [
-        (recording, fit(recording, rulebook, expected))
-        for recording in alignments(metric, lrs, TORCH_DEFAULTS, said)
-    ]
-    if stated:
-        by_statement = [
-            _fitted(recording, found, proven, "hparams")
-            for recording, found in attempts
-            if (proven := _proven(recording, stated))
-        ]
-        if by_statement:
-            return tuple(by_statement)
-    explained = [
-        _fitted(recording, found, found.simplest, "fitted")
-        for recording, found in attempts
-        if found.simplest is not None
-    ]
-    if not explained:
-        raise NotEnoughToldError(_nothing_fits([found for _, found in attempts]))
-    return tuple(sorted(explained, key=_distance))
-
-
-def _proven(recording: Recording, config: PlateauConfig) -> Proven | None:
-    observed = observe(recording)
-    if isinstance(observed, str):
-        return None
-    try:
-        return prove(recording, config, observed.set_lrs)
-    except ConfigError:
-        return None
-
-
-def _fitted(recording: Recording, found: Fit, proven: Proven, source: Source) -> Fitted:
-    few = source == "fitted" and len(found.reductions) < ENOUGH_REDUCTIONS
-    note = (
-        f"{len(found.reductions)} reduction(s) are little evidence: some rules fit almost any such "
-        "LR, whether a plateau scheduler made it or not"
-    )
-    return Fitted(
-        replace(
-            recording,
-            config=proven.config,
-            source=source,
-            start=proven.start,
-            changes=proven.changes,
-            warnings=(*recording.warnings, *[note] * few),
-        ),
-        found,
-    )
-
-
-def _distance(found: Fitted) -> int:
-    """How many parameters differ from torch's defaults."""
-    return len(found.recording.config.differences(TORCH_DEFAULTS))
-
-
-def _nothing_fits(found: Sequence[Fit]) -> str:
-    """Say why nothing fits: that of the reading in which the most could be told."""
-    most = max(found, key=lambda each: len(each.reductions))
-    if most.why_not == NEVER_FALLS:
-        return NEVER_FALLS
-    return f"no plateau configuration explains this LR: {most.why_not}"

@@ -15,7 +15,8 @@ import numpy as np
 from plateau_watch.candidates import expected_mode
 from plateau_watch.config import Mode
 from plateau_watch.conventions import Convention
-from plateau_watch.fit import ENOUGH_REDUCTIONS, Fitted
+from plateau_watch.fit import ENOUGH_REDUCTIONS
+from plateau_watch.fitted import Fitted
 
 STRANGE = 9
 """Strangeness from which on an explanation is taken for a coincidence."""
@@ -56,6 +57,17 @@ def strangeness(
         believed = by_torch or told_by_metric
         return 2 if believed and _mode_forgotten(found) else STRANGE
     return threshold + (config.mode == "max" and expected is None) + (config.cooldown > 0)
+
+
+def is_telling(found: Fitted) -> bool:
+    """Whether an explanation says enough to believe an unusual way to read its log.
+
+    Each such way is one more chance to explain what no plateau scheduler made: all has to be plain,
+    several reductions have to agree, and at steps that no plan would choose.
+    """
+    several = len(found.fit.reductions) >= ENOUGH_REDUCTIONS
+    plain = _odd_threshold(found) == 0 and found.recording.config.patience >= 1
+    return several and plain and not _is_regular(found)
 
 
 def _mode_forgotten(found: Fitted) -> bool:

@@ -8,7 +8,7 @@ is stored as it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -76,6 +76,23 @@ def preimage(value: float, precision: Precision) -> tuple[float, float]:
     if stored(high, precision) != value:
         highest = np.nextafter(highest, np.float32(-np.inf))
     return _middles(float(lowest), "float32")[0], _middles(float(highest), "float32")[1]
+
+
+def preimages(values: Sequence[float], precision: Precision) -> list[tuple[float, float]]:
+    """Return the preimage of each value; many float32 values at once."""
+    if precision != "float32":
+        return [preimage(value, precision) for value in values]
+    column = np.array(values, dtype=np.float64)
+    single = column.astype(np.float32)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        below = np.nextafter(single, np.float32(-np.inf)).astype(np.float64)
+        above = np.nextafter(single, np.float32(np.inf)).astype(np.float64)
+        above = np.where(np.isinf(above), column + (column - below), above)
+        below = np.where(np.isinf(below), column - (above - column), below)
+        low, high = below + (column - below) / 2, column + (above - column) / 2
+    exact = ~np.isfinite(column)
+    low[exact], high[exact] = column[exact], column[exact]
+    return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def _middles(value: float, precision: Precision) -> tuple[float, float]:

@@ -14,13 +14,15 @@ from itertools import islice
 
 from plateau_watch.alignment import starts_that_fit
 from plateau_watch.config import TORCH_DEFAULTS, PlateauConfig
+from plateau_watch.history import Counts
 from plateau_watch.intervals import Interval
 from plateau_watch.levels_fit import Ladder, factor_from
+from plateau_watch.observation import Observed
 from plateau_watch.parity import lr_mismatches
 from plateau_watch.precision import shortest_decimal
 from plateau_watch.recording import Recording
 from plateau_watch.replay import Counters, OutsideChange, replay
-from plateau_watch.rules_fit import Counts, Rules, Window
+from plateau_watch.rules_fit import Rules
 from plateau_watch.scheduler import LrDtype, PlateauState, rounded
 
 MOST_TIMINGS, MOST_FACTORS, MOST_PROVEN = 400, 6, 400
@@ -40,38 +42,13 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
-    """What a log shows of a scheduler's LRs.
-
-    Attributes:
-        reductions: the steps at which any LR fell; each is a window of one step, or of several
-            where no LR was logged between them.
-        known: steps from the first on of which it is known whether an LR changed.
-        levels: for each group its LRs as they were logged, one after the other, from the last of
-            `set_lrs` on.
-        set_lrs: LRs that something else set before a step (a warmup): its index, and the LRs.
-    """
-
-    reductions: tuple[Window, ...]
-    known: int
-    levels: tuple[tuple[float, ...], ...]
-    set_lrs: tuple[tuple[int, tuple[float, ...]], ...] = ()
-
-    def known_where(self, *, floored: bool) -> int:
-        """Steps of which it is known whether the scheduler fired."""
-        if not floored:
-            return self.known
-        return self.reductions[-1][1] + 1 if self.reductions else 0
-
-
-@dataclass(frozen=True, slots=True)
 class Proven:
     """A configuration and a start with which its replay reproduces a log exactly.
 
     Attributes:
         config: the configuration.
         start: the state before the first step.
-        changes: what something else set on the way (a warmup).
+        changes: what came from outside on the way: a warmup, or a fresh scheduler.
     """
 
     config: PlateauConfig
@@ -102,21 +79,27 @@ def simplest_member(
         for config in _with_ladder(timing, ladder, recording, observed.levels)
     )
     for config in islice(candidates, MOST_PROVEN):
-        proven = prove(recording, config, observed.set_lrs, lr_dtype)
+        proven = prove(recording, config, observed, lr_dtype)
         if proven:
             return proven
     return None
 
 
+def plainest(rules: Sequence[Rules], usual: PlateauConfig = TORCH_DEFAULTS) -> PlateauConfig:
+    """Return the plainest configuration that fires by some rules; there must be one at least."""
+    chosen = min(rules, key=lambda each: _strangeness(each, usual))
+    return next(_timings_of(chosen, usual))
+
+
 def prove(
     recording: Recording,
     config: PlateauConfig,
-    set_lrs: Sequence[tuple[int, tuple[float, ...]]] = (),
+    observed: Observed,
     lr_dtype: LrDtype = "python",
 ) -> Proven | None:
     """Return a start with which a configuration reproduces a log exactly; None for none.
 
-    Arguments as for `simplest_member` and `Observed`.
+    Arguments as for `simplest_member`.
 
     Raises:
         ConfigError: a list `min_lr` that does not fit the number of param groups.
@@ -124,7 +107,7 @@ def prove(
     for lrs in _starts(recording, config, lr_dtype):
         dtypes = (lr_dtype,) * len(lrs)
         start = PlateauState.initial(config, lrs, dtypes)
-        changes = _changes(recording, config, start, set_lrs)
+        changes = changes_of(recording, config, start, observed)
         candidate = replace(recording, config=config, start=start, changes=changes)
         trace = replay(config, recording.metric, start, changes)
         if not list(lr_mismatches(candidate, trace)):
@@ -145,23 +128,25 @@ def _starts(
         yield lrs
 
 
-def _changes(
-    recording: Recording,
-    config: PlateauConfig,
-    start: PlateauState,
-    set_lrs: Sequence[tuple[int, tuple[float, ...]]],
+def changes_of(
+    recording: Recording, config: PlateauConfig, start: PlateauState, observed: Observed
 ) -> tuple[OutsideChange, ...]:
-    """Make changes from outside of LRs that were set, with what each of them met."""
+    """Make changes from outside of LRs that were set and schedulers that began anew.
+
+    Each with what it met of the run so far.
+    """
     changes: list[OutsideChange] = []
-    for index, lrs in set_lrs:
+    set_lrs = dict(observed.set_lrs)
+    for index in sorted({*set_lrs, *observed.anew}):
         before = replay(config, recording.metric[:index], start, changes).states[-1]
-        was = Counters(before.best, before.num_bad_epochs, before.cooldown_counter)
+        lrs = set_lrs.get(index)
         changes.append(
             OutsideChange(
                 index,
-                was,
+                Counters(before.best, before.num_bad_epochs, before.cooldown_counter),
                 before.lrs,
-                lrs=tuple(shortest_decimal(lr, recording.lr_precision) for lr in lrs),
+                counters=Counters(config.worst, 0, 0) if index in observed.anew else None,
+                lrs=lrs and tuple(shortest_decimal(lr, recording.lr_precision) for lr in lrs),
             )
         )
     return tuple(changes)
@@ -189,18 +174,20 @@ def _timings(
         key=lambda ranked: ranked[:3],
     )
     for _, position, _, rules in ranked:
-        for threshold in _representatives(rules.thresholds):
-            yield (
-                PlateauConfig(
-                    mode=rules.mode,
-                    patience=_nearest(int(usual.patience), rules.patience),
-                    threshold=threshold,
-                    threshold_mode=rules.threshold_mode,
-                    cooldown=_nearest(0, rules.cooldown),
-                    eps=usual.eps,
-                ),
-                explanations[position].ladder,
-            )
+        for timing in _timings_of(rules, usual):
+            yield timing, explanations[position].ladder
+
+
+def _timings_of(rules: Rules, usual: PlateauConfig) -> Iterator[PlateauConfig]:
+    for threshold in _representatives(rules.thresholds):
+        yield PlateauConfig(
+            mode=rules.mode,
+            patience=_nearest(int(usual.patience), rules.patience),
+            threshold=threshold,
+            threshold_mode=rules.threshold_mode,
+            cooldown=_nearest(0, rules.cooldown),
+            eps=usual.eps,
+        )
 
 
 def _needs_a_bound(ladder: Ladder, observed: Observed, usual: PlateauConfig) -> bool:
@@ -215,7 +202,9 @@ def _fires_so(
 ) -> bool:
     """Whether a replay fires at the observed steps; the LRs play no part in that."""
     known = observed.known_where(floored=ladder.floored)
-    trace = replay(timing, recording.metric[:known], PlateauState.initial(timing, (1.0,)))
+    start = PlateauState.initial(timing, (1.0,))
+    changes = changes_of(recording, timing, start, replace(observed, set_lrs=()))
+    trace = replay(timing, recording.metric[:known], start, changes)
     fired = [index for index, decision in enumerate(trace.decisions) if decision.fired]
     return len(fired) == len(observed.reductions) and all(
         first <= index <= last

@@ -15,9 +15,11 @@ from plateau_watch.commands import main
 from plateau_watch.comparison import compare
 from plateau_watch.config import PlateauConfig
 from plateau_watch.errors import NotEnoughToldError
-from plateau_watch.fit import KERAS, NEVER_FALLS, fit, fitted
+from plateau_watch.fit import KERAS, NEVER_FALLS, fit
+from plateau_watch.fitted import fitted
+from plateau_watch.history import ANY
 from plateau_watch.replay import replay
-from plateau_watch.rules_fit import ANY, rules_by_known
+from plateau_watch.rules_fit import Fired, rules_by_known
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
 from tests.runs import METRIC, plain_run
@@ -79,7 +81,7 @@ def one_random_run(rng):
 
 def rules_that_fire_at(metric, firings):
     windows = [(index, index) for index in firings]
-    return rules_by_known(metric, "float64", windows, (len(metric),)).by_known[len(metric)]
+    return rules_by_known(Fired(metric, "float64", windows), [len(metric)])[len(metric)]
 
 
 def aligned(metric, lrs, meaning):

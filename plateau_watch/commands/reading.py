@@ -15,15 +15,16 @@ from plateau_watch.alignment import from_series
 from plateau_watch.candidates import metric_candidates
 from plateau_watch.commands.progress import reading
 from plateau_watch.commands.stated import Stated, StatedFile, read_stated
-from plateau_watch.continuation import continued, goes_on_from, may_go_on
-from plateau_watch.detection import Detection, Tags, detect, pairs
+from plateau_watch.continuation import began, continued, goes_on_from, may_go_on
+from plateau_watch.detection import Detection, detect
 from plateau_watch.dialects import translate
 from plateau_watch.errors import ConfigError, NotEnoughToldError, NothingToReadError
 from plateau_watch.events.hparams import Hparams
 from plateau_watch.events.logdir import RunFiles, discover
 from plateau_watch.events.related import related
 from plateau_watch.events.run_reader import RunLog, read_trainings
-from plateau_watch.fit import Fitted
+from plateau_watch.fitted import Fitted
+from plateau_watch.pairing import Tags, pairs
 from plateau_watch.parity import parity
 from plateau_watch.recording import RecordedTrace, Recording, from_trace
 from plateau_watch.render.facts import config_in_words
@@ -210,11 +211,14 @@ def _detected(group: Training, said: Stated, others: Sequence[Training]) -> Dete
             continue
         for until, seen in _checkpoints(before):
             with suppress(NotEnoughToldError):
-                joined = detect(continued(before, series, until), tags, said.reading, stated)
+                seams = (*_seams(other), began(series), *_seams(group))
+                both = continued(before, series, until)
+                joined = detect(both, tags, said.reading, stated, seams)
                 note = f"it goes on from run {other[0].run!r}{seen}: the two are read as one"
                 found.append(replace(joined, findings=(note, *joined.findings)))
     by_statement = [each for each in found if each.fitted[0].recording.source == "hparams"]
-    return next(iter(by_statement or found), None) or detect(series, tags, said.reading, stated)
+    best = next(iter(by_statement or found), None)
+    return best or detect(series, tags, said.reading, stated, _seams(group))
 
 
 def _checkpoints(earlier: Sequence[Series]) -> Iterator[tuple[int | None, str]]:
@@ -231,6 +235,10 @@ def _checkpoints(earlier: Sequence[Series]) -> Iterator[tuple[int | None, str]]:
 
 def _series(group: Training) -> list[Series]:
     return [series for log in group for series in log.series.values()]
+
+
+def _seams(group: Training) -> tuple[float, ...]:
+    return tuple(sorted({seam for log in group for seam in log.seams}))
 
 
 def _stated(group: Training) -> StatedHparams | None:

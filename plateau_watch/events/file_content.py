@@ -92,6 +92,20 @@ class FileContent:
             elif plugin in ("", "scalars"):
                 self._take_scalar(value, event)
 
+    def span(self) -> tuple[float, float] | None:
+        """Return the lowest and highest wall time at which a tag begins or ends; None without."""
+        times = [
+            time
+            for points in self.points.values()
+            for time in (points.wall_times[0], points.wall_times[-1])
+        ]
+        times += [
+            entry.wall_time
+            for entries in self.entries.values()
+            for entry in (entries[0], entries[-1])
+        ]
+        return (min(times), max(times)) if times else None
+
     def _take_scalar(self, value: Value, event: Event) -> None:
         found = scalar(value)
         if found is None:

@@ -37,6 +37,8 @@ class RunLog:
         series: the scalars, by tag.
         traces: the hook's traces, one for each prefix.
         hparams: hyper-parameters that the log states, by name.
+        seams: wall times at which a file begins that was written after those before it: from
+            there on another process may have gone on with the training.
         damages: what was passed over, one line each.
     """
 
@@ -47,6 +49,7 @@ class RunLog:
     traces: tuple[RecordedTrace, ...]
     damages: tuple[str, ...]
     hparams: Hparams = field(default_factory=dict)
+    seams: tuple[float, ...] = ()
 
 
 def _nothing(_: int) -> None:
@@ -100,7 +103,15 @@ def _joined(
         traces=traces_of(contents, name),
         damages=tuple(damage for content in contents for damage in content.damages),
         hparams=hparams,
+        seams=tuple(_seams(contents)),
     )
+
+
+def _seams(contents: Sequence[FileContent]) -> Iterator[float]:
+    spans = [span for content in contents if (span := content.span())]
+    for position in range(1, len(spans)):
+        if spans[position][0] >= max(last for _, last in spans[:position]):
+            yield spans[position][0]
 
 
 def _read_files(files: Sequence[Path], advance: Callable[[int], object]) -> list[FileContent]:

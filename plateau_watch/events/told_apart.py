@@ -117,22 +117,9 @@ def _same_writer(group: Sequence[str], name: str) -> bool:
 
 def _overlap(group: Sequence[FileContent], content: FileContent) -> bool:
     """Whether a file was written while a group was."""
-    first, last = _span(group)
-    other_first, other_last = _span([content])
-    return first <= other_last and other_first <= last
-
-
-def _span(contents: Sequence[FileContent]) -> tuple[float, float]:
-    times = [
-        time
-        for content in contents
-        for points in content.points.values()
-        for time in (points.wall_times[0], points.wall_times[-1])
-    ]
-    times += [
-        entry.wall_time
-        for content in contents
-        for entries in content.entries.values()
-        for entry in (entries[0], entries[-1])
-    ]
-    return min(times), max(times)
+    spans = [span for member in group if (span := member.span())]
+    own = content.span()
+    if own is None or not spans:
+        return False
+    first, last = min(first for first, _ in spans), max(last for _, last in spans)
+    return first <= own[1] and own[0] <= last

@@ -9,9 +9,10 @@ from itertools import groupby
 
 from plateau_watch.decision import number
 from plateau_watch.fit import Fit
+from plateau_watch.history import ANY, Counts
 from plateau_watch.intervals import Interval
 from plateau_watch.levels_fit import Ladder
-from plateau_watch.rules_fit import ANY, Counts, Rules
+from plateau_watch.rules_fit import Rules
 from plateau_watch.simplest import Explanation
 
 RULES_SAID = 4

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from plateau_watch.fit import Fitted
+from plateau_watch.fitted import Fitted
+from plateau_watch.history import ANY
 from plateau_watch.recording import Recording
 from plateau_watch.render.facts import config_in_words
 from plateau_watch.render.feasible_set import in_words
 from plateau_watch.render.printable import printable
 from plateau_watch.report import NotReplayed
-from plateau_watch.rules_fit import ANY, Rules, Window
+from plateau_watch.rules_fit import Rules, Window
 from plateau_watch.simplest import Explanation
 
 SCHEMA = "plateau-watch/fit/1"
