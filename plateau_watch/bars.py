@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from plateau_watch.config import Mode, ThresholdMode
 from plateau_watch.intervals import Interval, last_where
 
 ALL_THRESHOLDS: Interval = (0.0, sys.float_info.max)
+
+_ROUNDINGS = 2
+"""Doubles by which a quotient is off at most from where its product turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +41,28 @@ class Bars:
 
         Args:
             best: what the best may have been before it was stored.
-            thresholds: at least one interval.
+            thresholds: at least one interval, ascending.
         """
-        ends = [end for interval in thresholds for end in interval]
+        ends = thresholds[0][0], thresholds[-1][1]
         if self.mode == "min":
             return max(_known(self.bar(best[1], end), math.inf) for end in ends)
         return min(_known(self.bar(best[0], end), -math.inf) for end in ends)
 
-    def split(
-        self, metric: Interval, best: Interval, thresholds: Iterable[Interval]
-    ) -> tuple[list[Interval], list[Interval]]:
-        """Split thresholds into those under which a metric may beat the bar, and may not.
+    @lru_cache(maxsize=1 << 15)  # noqa: B019  the few instances there are should share it
+    def sides(self, metric: Interval, best: Interval) -> tuple[Interval | None, Interval | None]:
+        """Return the thresholds under which a metric may beat the bar, and those where it may not.
+
+        None where there are none.
 
         Args:
             metric: what it may have been before it was stored.
             best: likewise.
-            thresholds: the intervals to split.
         """
         low, high = metric
         best_low, best_high = best
         if self.mode == "max":
             low, high, best_low, best_high = high, low, best_high, best_low
-        beaten = (self._part(low, best_high, interval, beats=True) for interval in thresholds)
-        kept = (self._part(high, best_low, interval, beats=False) for interval in thresholds)
-        return [part for part in beaten if part], [part for part in kept if part]
+        return self._side(low, best_high, beats=True), self._side(high, best_low, beats=False)
 
     def bar(self, best: float, threshold: float) -> float:
         """As `PlateauConfig.bar`, without making a configuration for each threshold tried."""
@@ -68,19 +70,18 @@ class Bars:
             return best * (1.0 - threshold if self.mode == "min" else threshold + 1.0)
         return best - threshold if self.mode == "min" else best + threshold
 
-    def _part(
-        self, metric: float, best: float, interval: Interval, *, beats: bool
-    ) -> Interval | None:
-        """Part of an interval where the metric beats the bar (or does not)."""
+    def _side(self, metric: float, best: float, *, beats: bool) -> Interval | None:
+        """The thresholds under which the metric beats the bar (or does not)."""
+        lower = self.mode == "min"
 
         def holds(threshold: float) -> bool:
             bar = self.bar(best, threshold)
-            return (metric < bar if self.mode == "min" else metric > bar) == beats
+            return (metric < bar if lower else metric > bar) == beats
 
-        low, high = interval
+        low, high = ALL_THRESHOLDS
         at_low, at_high = holds(low), holds(high)
         if at_low and at_high:
-            return interval
+            return ALL_THRESHOLDS
         if not (at_low or at_high):
             return None
         guess = self._threshold_of(metric, best)
@@ -89,11 +90,47 @@ class Bars:
         return last_where(holds, high, low, guess), high
 
     def _threshold_of(self, metric: float, best: float) -> float:
-        """About the threshold that puts the bar on the metric; no number where there is none."""
-        apart = best - metric if self.mode == "min" else metric - best
-        if self.threshold_mode == "abs" or not apart:
-            return apart
-        return apart / best if best else math.nan
+        """About the threshold under which the comparison turns; most often that very one."""
+        if not (math.isfinite(metric) and math.isfinite(best)):
+            return math.nan
+        lower = self.mode == "min"
+        if self.threshold_mode == "abs":
+            beyond = math.nextafter(metric, math.inf if lower else -math.inf)
+            apart = best - metric if lower else metric - best
+            return apart - abs(beyond - metric) / 2
+        if best <= 0:
+            return (best - metric if lower else metric - best) / (best or math.nan)
+        below, above = _factors_between(metric, best, strict=lower)
+        middle = (above - below) / 2
+        return (1 - above) + middle if lower else (above - 1) - middle
+
+
+def _factors_between(metric: float, best: float, *, strict: bool) -> Interval:
+    """The two neighbouring factors of a positive best between which it comes to pass the metric."""
+
+    def passes(factor: float) -> bool:
+        return best * factor > metric if strict else best * factor >= metric
+
+    factor = metric / best
+    for _ in range(_ROUNDINGS):
+        if passes(factor):
+            factor = math.nextafter(factor, -math.inf)
+    for _ in range(_ROUNDINGS):
+        if not passes(following := math.nextafter(factor, math.inf)):
+            factor = following
+    return factor, math.nextafter(factor, math.inf)
+
+
+def within(thresholds: Sequence[Interval], side: Interval | None) -> list[Interval]:
+    """Return the part of some intervals, ascending, that lies in one."""
+    if side is None:
+        return []
+    low, high = side
+    return [
+        (max(low, below), min(high, above))
+        for below, above in thresholds
+        if below <= high and above >= low
+    ]
 
 
 def _known(bar: float, easiest: float) -> float:

@@ -153,6 +153,12 @@ def _unlike_an_lr(series: Series) -> tuple[bool, bool, int, str, str]:
     return not falls, is_per_batch(series.tag), len(series.tag), series.tag, series.run
 
 
+def falls_unevenly(series: Series) -> bool:
+    """Whether an LR falls several times, at few of its points and not every so many: by no plan."""
+    falls = np.flatnonzero(np.diff(series.values) < 0)
+    return 3 <= len(falls) <= len(series) / 3 and len(set(np.diff(falls).tolist())) > 1
+
+
 def shape_of(series: Series) -> str:
     """Say in words how an LR goes: constant, or how often it falls and rises."""
     changes = series.values[1:] - series.values[:-1]

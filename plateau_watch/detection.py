@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from plateau_watch.alignment import FOUND_OUT, Reading
-from plateau_watch.candidates import expected_mode, is_per_batch, unlikeliness
+from plateau_watch.candidates import expected_mode, falls_unevenly, is_per_batch, unlikeliness
 from plateau_watch.config import Mode, PlateauConfig
 from plateau_watch.conventions import Convention, convention_of
 from plateau_watch.errors import NotEnoughToldError
@@ -123,7 +123,8 @@ def _read_unusually(attempts: Iterable[_Attempt]) -> Iterator[_Attempt]:
     """Yield what is likely to be the metric once more, in ways that few logs have to be read."""
     for attempt in attempts:
         likely = attempt.asked or unlikeliness(attempt.metric)[0] <= LIKELY
-        if likely and replace(attempt.said, logged=None) == FOUND_OUT:
+        told = replace(attempt.said, logged=None) != FOUND_OUT
+        if likely and not told and falls_unevenly(attempt.lrs[0]):
             for reading in UNUSUAL:
                 logged = attempt.said.logged or reading.logged
                 yield replace(attempt, said=replace(reading, logged=logged), unusual=True)

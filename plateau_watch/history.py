@@ -57,12 +57,14 @@ class History(NamedTuple):
 
 def improved(history: History, best: Interval, index: int) -> History:
     """An improvement ends a run of bad steps."""
-    return _waited_for(history, index)._replace(best=best, improved=index)
+    _, _, _, patience, cooldown, last, fired = history
+    return History(best, index, _longest(history, index), patience, cooldown, last, fired)
 
 
 def began_anew(history: History, worst: Interval, index: int) -> History:
     """Before a step, a fresh scheduler with the same parameters took over."""
-    return _waited_for(history, index)._replace(best=worst, improved=index - 1, last=NEVER)
+    longest = _longest(history, index)
+    return history._replace(best=worst, improved=index - 1, longest=longest, last=NEVER)
 
 
 def fired(history: History, index: int, most: int = ANY) -> History | None:
@@ -95,11 +97,11 @@ def waited(history: History, index: int, most: int = ANY) -> History | None:
     return _bounded(history, max(low, index - history.last - history.patience), high)
 
 
-def _waited_for(history: History, index: int) -> History:
+def _longest(history: History, index: int) -> int:
     """Before the first firing, a run of bad steps that ends is remembered if it is the longest."""
     if history.patience != UNKNOWN:
-        return history
-    return history._replace(longest=max(history.longest, index - 1 - history.improved))
+        return history.longest
+    return max(history.longest, index - 1 - history.improved)
 
 
 def _bounded(history: History, low: int, high: int) -> History | None:

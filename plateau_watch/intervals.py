@@ -11,6 +11,9 @@ import struct
 import sys
 from collections.abc import Callable, Iterable
 
+_NEIGHBOURS = 2
+"""Doubles next to a guess that are looked at one by one."""
+
 Interval = tuple[float, float]
 """Lowest and highest value, both included."""
 
@@ -22,6 +25,10 @@ def last_where(
 
     The search starts around the guess, and is as sure without a good one.
     """
+    if min(inside, outside) < guess < max(inside, outside):
+        found = _beside(holds, inside, outside, guess)
+        if found is not None:
+            return found
     near, far = _ordinal(inside), _ordinal(outside)
 
     def narrow(probe: int) -> None:
@@ -42,6 +49,20 @@ def last_where(
     while abs(far - near) > 1:
         narrow((near + far) // 2)
     return _from_ordinal(near)
+
+
+def _beside(
+    holds: Callable[[float], bool], inside: float, outside: float, guess: float
+) -> float | None:
+    """Look at the neighbours of a guess first; None where it is further off."""
+    held = holds(guess)
+    towards = outside if held else inside
+    for _ in range(_NEIGHBOURS):
+        following = math.nextafter(guess, towards)
+        if holds(following) != held:
+            return guess if held else following
+        guess = following
+    return None
 
 
 def _ordinal(value: float) -> int:

@@ -14,16 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import chain, pairwise, product
 from typing import NamedTuple, get_args
 
-from plateau_watch.bars import ALL_THRESHOLDS, Bars
+from plateau_watch.bars import ALL_THRESHOLDS, Bars, within
 from plateau_watch.config import Mode, ThresholdMode
 from plateau_watch.history import ANY, UNKNOWN, Counts, History, began_anew, fired, improved, waited
 from plateau_watch.intervals import Interval, joined
 from plateau_watch.precision import Precision, preimages
 
-MOST_WORK = 4_000_000
+MOST_WORK = 1_000_000
 """Histories times steps that are followed before a log is called too ambiguous: some seconds."""
 
 Window = tuple[int, int]
@@ -209,8 +209,7 @@ class _Search:
 
     def _followed(self, known: int) -> Iterator[tuple[int, _Histories]]:
         """Yield the number of steps taken and the histories then possible, while there are any."""
-        start = History(self.bars.worst)
-        led = {start: self._led(start, [ALL_THRESHOLDS])}
+        led = self._led_to({History(self.bars.worst): [[ALL_THRESHOLDS]]})
         upcoming, work = list(self.windows), 0
         yield 0, led
         for index in range(known):
@@ -242,46 +241,55 @@ class _Search:
 
     def _fire(self, led: _Histories, index: int) -> _Histories:
         """Take a step that fired: the metric did not beat the bar, and the count was reached."""
-        after: dict[History, list[Interval]] = {}
+        after: _Parts = {}
         for history, (thresholds, _) in led.items():
             then = fired(history, index, self.most)
-            if then is None:
-                continue
-            _, kept = self.bars.split(self.stored_as[index], history.best, thresholds)
-            if kept:
-                after.setdefault(then, []).extend(kept)
-        return {history: self._led(history, parts) for history, parts in after.items()}
+            if then is not None:
+                _, keeps = self.bars.sides(self.stored_as[index], history.best)
+                _add(after, then, within(thresholds, keeps))
+        return self._led_to(after)
 
     def _pass(self, led: _Histories, index: int) -> None:
         """Take a step that did not fire, in place: few histories change at a step."""
         metric = self.stored_as[index]
         lower = self.bars.mode == "min"
         best_case = metric[0] if lower else metric[1]
-        changed: dict[History, list[Interval]] = {}
+        changed: _Parts = {}
         for history, (thresholds, easiest) in list(led.items()):
             may_beat = best_case < easiest if lower else best_case > easiest
             limit = self.most if history.patience == UNKNOWN else history.patience
             if not may_beat and history.bad(index) <= limit:
                 continue
             del led[history]
-            beaten, kept = (
-                self.bars.split(metric, history.best, thresholds) if may_beat else ([], thresholds)
-            )
-            if beaten:
-                changed.setdefault(improved(history, metric, index), []).extend(beaten)
+            kept = thresholds
+            if may_beat:
+                beats, keeps = self.bars.sides(metric, history.best)
+                _add(changed, improved(history, metric, index), within(thresholds, beats))
+                kept = within(thresholds, keeps)
             if kept and (still := waited(history, index, self.most)):
-                changed.setdefault(still, []).extend(kept)
-        for history, parts in changed.items():
-            already = led[history].thresholds if history in led else []
-            led[history] = self._led(history, [*already, *parts])
+                _add(changed, still, kept)
+        for history in changed.keys() & led.keys():
+            _add(changed, history, led[history].thresholds)
+        led |= self._led_to(changed)
 
     def _begun_anew(self, led: _Histories, index: int) -> _Histories:
-        after: dict[History, list[Interval]] = {}
+        after: _Parts = {}
         for history, (thresholds, _) in led.items():
-            then = began_anew(history, self.bars.worst, index)
-            after.setdefault(then, []).extend(thresholds)
-        return {history: self._led(history, parts) for history, parts in after.items()}
+            _add(after, began_anew(history, self.bars.worst, index), thresholds)
+        return self._led_to(after)
 
-    def _led(self, history: History, thresholds: list[Interval]) -> _Led:
-        merged = joined(thresholds)
-        return _Led(merged, self.bars.easiest(history.best, merged))
+    def _led_to(self, parts: _Parts) -> _Histories:
+        """Put together the thresholds that lead to each history."""
+        led: _Histories = {}
+        for history, several in parts.items():
+            merged = several[0] if len(several) == 1 else joined(chain.from_iterable(several))
+            led[history] = _Led(merged, self.bars.easiest(history.best, merged))
+        return led
+
+
+_Parts = dict[History, list[list[Interval]]]
+
+
+def _add(parts: _Parts, history: History, thresholds: list[Interval]) -> None:
+    if thresholds:
+        parts.setdefault(history, []).append(thresholds)
