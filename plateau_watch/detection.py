@@ -24,6 +24,7 @@ from plateau_watch.miss import closest_miss
 from plateau_watch.pairing import NOTHING_SAID, Tags, pairs
 from plateau_watch.plausibility import STRANGE, coincidence, is_telling, strangeness
 from plateau_watch.replay import replay
+from plateau_watch.rules_fit import Scope
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
 from plateau_watch.stated_hparams import StatedHparams
@@ -37,6 +38,9 @@ UNUSUAL = (
 """Ways to read a log that are tried where the usual ones explain nothing: a sanity check before
 the training, a scheduler that saw stale metrics or every k-th one, one that each of k processes
 stepped."""
+
+PLAIN = Scope(thresholds=(0.0, 0.01), cooldown=(0, 0), most_work=60_000)
+"""What is looked for in such a way to read a log: what somebody would write, within a second."""
 
 LIKELY = 2
 """Unlikeliness up to which a metric may well be the scheduler's: a validation loss or score."""
@@ -158,9 +162,10 @@ class _Attempt:
     def rulebook(self) -> Rulebook:
         """The framework's rules; without `max` where nobody would write it, unless asked."""
         rules = KERAS if self.convention and self.convention.rules == "keras" else TORCH
-        return (
-            replace(rules, modes=("min",)) if self.expected == "min" and not self.asked else rules
-        )
+        if self.unusual:
+            modes = (self.expected,) if self.expected else rules.scope.modes
+            return replace(rules, scope=replace(PLAIN, modes=modes))
+        return rules.with_modes("min") if self.expected == "min" and not self.asked else rules
 
     def fitted(self, rulebook: Rulebook) -> tuple[Fitted, ...]:
         """Fit by the framework's convention first, where there is one.
@@ -196,14 +201,20 @@ def _explained(attempt: _Attempt) -> Detection:
     least = strange(best)
     if (least >= STRANGE and not attempt.asked) or (attempt.unusual and not is_telling(best)):
         raise NotEnoughToldError(coincidence(best))
-    return Detection((best, *others), convention, least, tuple(_findings(best, expected)))
+    findings = list(_findings(best, expected))
+    if attempt.unusual:
+        findings.append(
+            "no usual way to read it explains this log; of this one, thresholds up to "
+            f"{PLAIN.thresholds[1]} without a cooldown were looked at"
+        )
+    return Detection((best, *others), convention, least, tuple(findings))
 
 
 def _in_all_modes(found: Detection, attempt: _Attempt) -> Detection:
     """Widen the sets to both modes; the members that were chosen stay."""
-    if attempt.rulebook.modes == TORCH.modes:
+    if attempt.unusual or attempt.rulebook.scope.modes == TORCH.scope.modes:
         return found
-    whole = attempt.fitted(replace(attempt.rulebook, modes=TORCH.modes))
+    whole = attempt.fitted(attempt.rulebook.with_modes(*TORCH.scope.modes))
     sets = {each.recording.lrs: each.fit for each in whole}
     return replace(
         found,

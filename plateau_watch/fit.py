@@ -10,13 +10,20 @@ fresh scheduler began; an LR that rises elsewhere is refused in words.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from plateau_watch.config import TORCH_DEFAULTS, Mode, PlateauConfig, ThresholdMode
+from plateau_watch.config import TORCH_DEFAULTS, Mode, PlateauConfig
 from plateau_watch.levels_fit import Ladder, ladders
 from plateau_watch.observation import Observed, observe
 from plateau_watch.recording import Recording
-from plateau_watch.rules_fit import Fired, TooAmbiguousError, Window, rules_by_known
+from plateau_watch.rules_fit import (
+    EVERYTHING,
+    Fired,
+    Scope,
+    TooAmbiguousError,
+    Window,
+    rules_by_known,
+)
 from plateau_watch.scheduler import LrDtype
 from plateau_watch.simplest import Explanation, Proven, simplest_member
 
@@ -42,21 +49,23 @@ class Rulebook:
     """Whose rules are taken to have made the LR.
 
     Attributes:
-        threshold_modes: those that these rules have.
+        scope: which rules are looked for.
         lr_dtypes: in which the scheduler may have held its LRs, the likeliest first.
-        modes: those that are looked for.
         usual: its defaults.
     """
 
-    threshold_modes: tuple[ThresholdMode, ...] = ("rel", "abs")
+    scope: Scope = EVERYTHING
     lr_dtypes: tuple[LrDtype, ...] = ("python", "float32")
-    modes: tuple[Mode, ...] = ("min", "max")
     usual: PlateauConfig = TORCH_DEFAULTS
+
+    def with_modes(self, *modes: Mode) -> Rulebook:
+        """Return these rules, to be looked for in some modes only."""
+        return replace(self, scope=replace(self.scope, modes=modes))
 
 
 TORCH = Rulebook()
 KERAS = Rulebook(
-    threshold_modes=("abs",),
+    scope=Scope(threshold_modes=("abs",)),
     lr_dtypes=("float32", "python"),
     usual=PlateauConfig(patience=9, threshold_mode="abs", eps=0.0),
 )
@@ -112,8 +121,7 @@ def fit(
         by_known = rules_by_known(
             fired_of(recording, observed),
             [observed.known_where(floored=floored) for floored in (False, True)],
-            threshold_modes=rulebook.threshold_modes,
-            modes=rulebook.modes,
+            rulebook.scope,
         )
     except TooAmbiguousError:
         return Fit((), None, observed.reductions, TOO_AMBIGUOUS)

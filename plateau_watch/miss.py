@@ -39,8 +39,7 @@ def closest_miss(
         closest = closest_rules(
             fired_of(recording, observed),
             observed.known_where(floored=True),
-            threshold_modes=rulebook.threshold_modes,
-            modes=rulebook.modes,
+            rulebook.scope,
         )
     except TooAmbiguousError:
         return ""

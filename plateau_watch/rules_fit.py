@@ -23,9 +23,6 @@ from plateau_watch.history import ANY, UNKNOWN, Counts, History, began_anew, fir
 from plateau_watch.intervals import Interval, joined
 from plateau_watch.precision import Precision, preimages
 
-MOST_WORK = 1_000_000
-"""Histories times steps that are followed before a log is called too ambiguous: some seconds."""
-
 Window = tuple[int, int]
 """First and last index of the steps at one of which a scheduler fired."""
 
@@ -73,6 +70,28 @@ class Fired:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Which rules are looked for, and for how long.
+
+    Attributes:
+        modes: those to look at.
+        threshold_modes: likewise.
+        thresholds: the interval to look in.
+        cooldown: lowest and highest.
+        most_work: histories times steps that are followed at most, in each of the modes.
+    """
+
+    modes: Sequence[Mode] = get_args(Mode)
+    threshold_modes: Sequence[ThresholdMode] = get_args(ThresholdMode)
+    thresholds: Interval = ALL_THRESHOLDS
+    cooldown: Counts = (0, ANY)
+    most_work: int = 300_000
+
+
+EVERYTHING = Scope()
+
+
+@dataclass(frozen=True, slots=True)
 class Closest:
     """Rules that come closest where none explain all.
 
@@ -86,11 +105,7 @@ class Closest:
 
 
 def rules_by_known(
-    log: Fired,
-    known: Iterable[int],
-    *,
-    threshold_modes: Sequence[ThresholdMode] = get_args(ThresholdMode),
-    modes: Sequence[Mode] = get_args(Mode),
+    log: Fired, known: Iterable[int], scope: Scope = EVERYTHING
 ) -> dict[int, list[Rules]]:
     """Find all rules under which a scheduler fires once in each window and nowhere else.
 
@@ -98,8 +113,7 @@ def rules_by_known(
         log: what is known of it.
         known: how many steps from the first on are known to have fired or not, all windows among
             them; later ones may have fired without a trace. Several numbers make several sets.
-        threshold_modes: those to look at.
-        modes: those to look at.
+        scope: which rules to look for.
 
     Returns:
         The rules for each number of known steps.
@@ -109,25 +123,19 @@ def rules_by_known(
     """
     ends = sorted(set(known))
     found: dict[int, list[Rules]] = {end: [] for end in ends}
-    for search in _searches(log, threshold_modes, modes, _most_patience(log.windows)):
+    for search in _searches(log, scope, _most_patience(log.windows)):
         for end, led in search.led_at(ends):
             found[end] += search.rules(led, end)
     return found
 
 
-def closest_rules(
-    log: Fired,
-    known: int,
-    *,
-    threshold_modes: Sequence[ThresholdMode] = get_args(ThresholdMode),
-    modes: Sequence[Mode] = get_args(Mode),
-) -> Closest:
+def closest_rules(log: Fired, known: int, scope: Scope = EVERYTHING) -> Closest:
     """Find the rules that explain the most steps from the first on.
 
     Arguments and errors as for `rules_by_known`.
     """
     closest = Closest(0, ())
-    for search in _searches(log, threshold_modes, modes, ANY):
+    for search in _searches(log, scope, ANY):
         explained = search.explained(known)
         if explained < closest.explained:
             continue
@@ -139,12 +147,11 @@ def closest_rules(
     return closest
 
 
-def _searches(
-    log: Fired, threshold_modes: Sequence[ThresholdMode], modes: Sequence[Mode], most: int
-) -> Iterator[_Search]:
+def _searches(log: Fired, scope: Scope, most: int) -> Iterator[_Search]:
     stored_as = preimages(log.metric, log.precision)
-    for mode, threshold_mode in product(modes, threshold_modes):
-        yield _Search(Bars(mode, threshold_mode), stored_as, log.windows, frozenset(log.anew), most)
+    for mode, threshold_mode in product(scope.modes, scope.threshold_modes):
+        bars = Bars(mode, threshold_mode)
+        yield _Search(bars, stored_as, log.windows, frozenset(log.anew), most, scope)
 
 
 def _most_patience(windows: Sequence[Window]) -> int:
@@ -172,6 +179,7 @@ class _Search:
         windows: where the scheduler fired.
         anew: where a fresh one took over.
         most: the largest patience that is looked for.
+        scope: which thresholds are looked for, and for how long.
     """
 
     bars: Bars
@@ -179,6 +187,7 @@ class _Search:
     windows: Sequence[Window]
     anew: frozenset[int]
     most: int
+    scope: Scope
 
     def led_at(self, ends: Sequence[int]) -> Iterator[tuple[int, _Histories]]:
         """Yield the histories that are left after each of some numbers of steps, ascending."""
@@ -209,7 +218,8 @@ class _Search:
 
     def _followed(self, known: int) -> Iterator[tuple[int, _Histories]]:
         """Yield the number of steps taken and the histories then possible, while there are any."""
-        led = self._led_to({History(self.bars.worst): [[ALL_THRESHOLDS]]})
+        start = History(self.bars.worst, cooldown=self.scope.cooldown)
+        led = self._led_to({start: [[self.scope.thresholds]]})
         upcoming, work = list(self.windows), 0
         yield 0, led
         for index in range(known):
@@ -224,7 +234,7 @@ class _Search:
             if not led:
                 return
             work += len(led)
-            if work > MOST_WORK:
+            if work > self.scope.most_work:
                 raise TooAmbiguousError
             yield index + 1, led
 

@@ -15,11 +15,11 @@ from plateau_watch.commands import main
 from plateau_watch.comparison import compare
 from plateau_watch.config import PlateauConfig
 from plateau_watch.errors import NotEnoughToldError
-from plateau_watch.fit import KERAS, NEVER_FALLS, fit
+from plateau_watch.fit import KERAS, NEVER_FALLS, Rulebook, fit
 from plateau_watch.fitted import fitted
 from plateau_watch.history import ANY
 from plateau_watch.replay import replay
-from plateau_watch.rules_fit import Fired, rules_by_known
+from plateau_watch.rules_fit import Fired, Scope, rules_by_known
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
 from tests.runs import METRIC, plain_run
@@ -203,11 +203,10 @@ def test_a_long_smooth_metric_takes_seconds_and_not_minutes():
     assert found.simplest is not None
 
 
-def test_a_log_that_would_take_too_long_is_said_to_be_too_ambiguous(monkeypatch):
-    monkeypatch.setattr("plateau_watch.rules_fit.MOST_WORK", 20)
+def test_a_log_that_would_take_too_long_is_said_to_be_too_ambiguous():
     series = logged(METRIC, PlateauConfig(patience=2), (0.1,), *["float32"] * 2, "after")
     with pytest.raises(NotEnoughToldError, match="repeats itself too often to be told"):
-        fitted(*series, Reading("after"))
+        fitted(*series, Reading("after"), rulebook=Rulebook(scope=Scope(most_work=20)))
 
 
 def test_an_lr_that_no_plateau_explains_is_said_to_be_one():

@@ -12,6 +12,7 @@ from typing import Any
 
 from plateau_watch.fitted import Fitted
 from plateau_watch.history import ANY
+from plateau_watch.narrowing import what_would_narrow
 from plateau_watch.recording import Recording
 from plateau_watch.render.facts import config_in_words
 from plateau_watch.render.feasible_set import in_words
@@ -52,6 +53,8 @@ def _facts(found: Fitted) -> Iterator[tuple[str, str]]:
     yield name, config_in_words(recording.config)
     for position, line in enumerate(in_words(found.fit)):
         yield ("" if position else "set"), line
+    for position, line in enumerate(what_would_narrow(recording, found.fit)):
+        yield ("" if position else "open"), line
     for line in (*recording.guesses, *recording.warnings):
         yield "note", line
 
@@ -98,6 +101,7 @@ def _run(found: Fitted) -> dict[str, Any]:
         "source": recording.source,
         "simplest": asdict(recording.config),
         "set": [_explanation(explanation) for explanation in found.fit.explanations],
+        "narrowed_by": what_would_narrow(recording, found.fit),
         "guesses": recording.guesses,
         "warnings": recording.warnings,
     }
