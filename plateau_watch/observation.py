@@ -53,7 +53,7 @@ def observe(recording: Recording, anew: Sequence[int] = ()) -> Observed | str:
     """
     if recording.logged == "after" and not math.isfinite(recording.metric[0]):
         return "the first metric is not finite: whether the first step reduced cannot be told"
-    reading = _Reading(anew, len(recording))
+    reading = _Reading(anew, len(recording), after=recording.logged == "after")
     for position, lrs in enumerate(recording.lrs):
         if lrs is not None and not reading.take(position, lrs):
             return f"the LR rises at step {_step(recording, position)}: no plateau does that"
@@ -66,6 +66,7 @@ class _Reading:
 
     anew: Sequence[int]
     length: int
+    after: bool
     seen: tuple[int, Lrs] | None = None
     reductions: list[Window] = field(default_factory=list)
     set_lrs: list[tuple[int, Lrs]] = field(default_factory=list)
@@ -77,10 +78,12 @@ class _Reading:
         if before is None:
             self.stretches.append([[lr] for lr in lrs])
         elif any(new > old for old, new in zip(before[1], lrs, strict=True)):
-            began = [index for index in self.anew if before[0] < index <= position]
-            if (self.reductions or position == self.length) and not began:
+            # What is logged after a step shows what was set before that one.
+            earliest, latest = before[0] + (not self.after), position - self.after
+            began = [index for index in self.anew if earliest <= index <= latest]
+            if not began and (self.reductions or latest == self.length):
                 return False
-            self.set_lrs.append((began[0] if began else position, lrs))
+            self.set_lrs.append((began[0] if began else latest, lrs))
             self.stretches.append([[lr] for lr in lrs])
         elif lrs != before[1]:
             self.reductions.append((before[0], position - 1))

@@ -223,11 +223,12 @@ def test_an_lr_that_rises_after_it_fell_is_refused():
         fitted(metric, [again], Reading("before"))
 
 
-def test_a_ramp_before_the_plateau_is_something_from_outside():
+@pytest.mark.parametrize("meaning", ["before", "after"])
+def test_a_ramp_before_the_plateau_is_something_from_outside(meaning):
     config = PlateauConfig(patience=2, factor=0.5)
-    metric, (lr,) = logged([*METRIC, *METRIC], config, (0.1,), "float32", "float32", "before")
+    metric, (lr,) = logged([*METRIC, *METRIC], config, (0.1,), "float32", "float32", meaning)
     ramp = Series.of(stored_as([0.01, 0.05, *lr.values[2:]], "float32"), precision="float32")
-    (found,) = fitted(metric, [ramp], Reading("before"))
+    (found,) = fitted(metric, [ramp], Reading(meaning))
     assert holds(found.fit, config)
     assert found.recording.start.lrs == (0.01,)
     assert [change.lrs for change in found.recording.changes] == [(0.05,), (0.1,)]
@@ -308,12 +309,14 @@ def test_the_fit_command_says_the_simplest_member_and_the_set(tmp_path):
     text = plateau_watch("fit", tmp_path, "--metric", "val/loss", "--lr", "lr")
     assert "simplest  mode=min factor=0.1 patience=2 threshold=0.0001" in text
     assert "mode min; patience 2; cooldown" in text
+    assert "\n  open      patience and cooldown" in text
     document = json.loads(
         plateau_watch("fit", tmp_path, "--metric", "val/loss", "--lr", "lr", "--format", "json")
     )
     assert document["schema"] == "plateau-watch/fit/1"
     run = next(run for run in document["runs"] if run["lr"]["logged"] == "after")
     assert run["simplest"]["patience"] == 2
+    assert any(line.startswith("min_lr and eps: ") for line in run["narrowed_by"])
     assert [2, 2] in [rules["patience"] for way in run["set"] for rules in way["rules"]]
 
 
