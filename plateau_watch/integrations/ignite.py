@@ -2,7 +2,7 @@
 
 Finds ignite's ReduceLROnPlateauScheduler and its TensorboardLogger among what is attached to the
 engines. The trace is on the axis of the logged metric that drives the scheduler. Run with
-pytorch-ignite 0.5.5.
+pytorch-ignite 0.5.0 and 0.5.5.
 """
 
 from __future__ import annotations

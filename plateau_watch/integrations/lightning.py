@@ -2,7 +2,8 @@
 
 Finds them and the TensorBoardLogger in the trainer, of `lightning` or `pytorch_lightning`. The
 trace is on the logger's own axis: the count, from 0, of the last batch trained, at which Lightning
-logs what a validation or an epoch came to. Run with Lightning 2.6.
+logs what a validation or an epoch came to. Run with Lightning 2.5 and 2.6; a trainer of 2.5 takes
+only callbacks of its own package, so there import that package first.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
 
 try:
-    # A trainer of either package takes a callback of either: import no second one.
+    # A trainer of either package takes a callback of either (since 2.6): import no second one.
     if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
         from pytorch_lightning import Callback
     else:

@@ -1,7 +1,7 @@
 """transformers: a callback that watches the plateau scheduler of Hugging Face's Trainer.
 
 Finds the writer in Trainer's own TensorBoardCallback. The trace is on its axis: optimizer steps so
-far, at which Trainer logs an evaluation. Run with transformers 5.24.
+far, at which Trainer logs an evaluation. Run with transformers 5.0 and 5.24.
 """
 
 from __future__ import annotations
