@@ -1,7 +1,6 @@
 """ignite's handler: what it leaves in the log, what it leaves alone, and what it says."""
 
 import io
-import json
 import warnings
 from copy import deepcopy
 
@@ -12,7 +11,6 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from tests.framework_runs import (
     METRIC,
     PATIENCE,
-    a_process,
     lrs_after,
     messages,
     replayed,
@@ -358,62 +356,6 @@ class TestRunningAgain:
             training.run(8)
         assert not messages(caught)
         assert [row.metric for row in trace_in(tmp_path).rows] == METRIC[:8]
-
-
-RANKS = """
-    import json, sys, warnings
-    warnings.simplefilter("ignore")
-    import ignite.distributed as idist, torch
-    from contextlib import nullcontext
-    from ignite.engine import Engine, Events
-    from ignite.handlers import ReduceLROnPlateauScheduler, global_step_from_engine
-    from ignite.handlers.tensorboard_logger import TensorboardLogger
-    from plateau_watch.integrations.ignite import PlateauWatch
-
-    def train(rank, top, metric):
-        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-        trainer, evaluator = Engine(lambda *_: 0.0), Engine(lambda *_: 0.0)
-        values, lrs = iter(metric), []
-
-        @evaluator.on(Events.COMPLETED)
-        def measure():
-            shift = 0.25 if rank else -0.25
-            seen = torch.tensor(next(values) + shift, dtype=torch.float64)
-            evaluator.state.metrics["loss"] = idist.all_reduce(seen).item() / 2
-
-        evaluator.add_event_handler(
-            Events.COMPLETED,
-            ReduceLROnPlateauScheduler(optimizer, "loss", trainer=trainer, patience=1),
-        )
-        trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: evaluator.run([0]))
-        trainer.add_event_handler(
-            Events.EPOCH_COMPLETED, lambda: lrs.append(optimizer.param_groups[0]["lr"])
-        )
-        with TensorboardLogger(top) if rank == 0 else nullcontext() as logger:
-            if rank == 0:
-                logger.attach_output_handler(
-                    evaluator, event_name=Events.COMPLETED, tag="validation",
-                    metric_names=["loss"], global_step_transform=global_step_from_engine(trainer),
-                )
-            PlateauWatch().attach(trainer, evaluator)
-            trainer.run([0], max_epochs=12)
-        with open(f"{top}/lrs_of_rank_{rank}", "w") as file:
-            json.dump(lrs, file)
-
-    if __name__ == "__main__":
-        warnings.simplefilter("always", UserWarning)
-        with idist.Parallel(backend="gloo", nproc_per_node=2, start_method="fork") as parallel:
-            parallel.run(train, sys.argv[1], json.loads(sys.argv[2]))
-"""
-
-
-def test_of_two_ranks_the_first_writes_and_both_train_alike(tmp_path):
-    done = a_process(RANKS, tmp_path, json.dumps(METRIC))
-    assert "PlateauWatch" not in done.stderr
-    expected = lrs_after(METRIC, patience=PATIENCE)
-    assert [row.new_lrs[0] for row in trace_in(tmp_path).rows] == expected
-    for rank in (0, 1):
-        assert json.loads((tmp_path / f"lrs_of_rank_{rank}").read_text()) == expected
 
 
 def test_where_ignite_is_not_installed_the_import_says_what_to_install():

@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader, TensorDataset
 from tests.framework_runs import (
     METRIC,
     PATIENCE,
-    a_process,
     lrs_after,
     messages,
     replayed,
@@ -398,62 +397,6 @@ def test_a_trainer_of_pytorch_lightning_takes_the_callback_too(tmp_path, order):
         METRIC, patience=PATIENCE
     )
     assert loaded == (order == "callback first")
-
-
-RANKS = """
-    import json, sys, warnings
-    warnings.simplefilter("ignore")
-    import lightning.pytorch as pl, torch
-    from torch.optim.lr_scheduler import ReduceLROnPlateau
-    from plateau_watch.integrations.lightning import PlateauWatch
-
-    warnings.simplefilter("error", UserWarning)
-    warnings.filterwarnings("ignore", module="lightning")
-    metric = iter(json.loads(sys.argv[2]))
-
-    class Module(pl.LightningModule):
-        def __init__(self):
-            super().__init__()
-            self.layer = torch.nn.Linear(1, 1)
-
-        def training_step(self, batch, _):
-            return self.layer(batch).sum()
-
-        def on_train_epoch_start(self):
-            lr = self.trainer.optimizers[0].param_groups[0]["lr"]
-            with open(f"{sys.argv[1]}/lrs_of_rank_{self.global_rank}", "a") as file:
-                print(lr, file=file)
-
-        def on_train_epoch_end(self):
-            shift = 0.25 if self.global_rank else -0.25
-            self.log("loss", next(metric) + shift, sync_dist=True)
-
-        def configure_optimizers(self):
-            optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
-            scheduler = ReduceLROnPlateau(optimizer, patience=1)
-            return {"optimizer": optimizer, "lr_scheduler": scheduler, "monitor": "loss"}
-
-    pl.Trainer(
-        accelerator="cpu", devices=2, strategy="ddp_fork", max_epochs=12,
-        enable_progress_bar=False, enable_checkpointing=False, enable_model_summary=False,
-        logger=getattr(pl.loggers, sys.argv[3])(sys.argv[1]), callbacks=[PlateauWatch()],
-    ).fit(Module(), torch.utils.data.DataLoader(torch.ones(4, 1)))
-"""
-
-
-def test_of_two_ranks_the_first_writes_and_both_train_alike(tmp_path):
-    done = a_process(RANKS, tmp_path, json.dumps(METRIC), "TensorBoardLogger")
-    assert "PlateauWatch" not in done.stderr
-    expected = lrs_after(METRIC, patience=PATIENCE)
-    assert [row.new_lrs[0] for row in trace_in(tmp_path).rows] == expected
-    for rank in (0, 1):
-        lrs = (tmp_path / f"lrs_of_rank_{rank}").read_text().split()
-        assert list(map(float, lrs)) == [0.1, *expected[:-1]]
-
-
-def test_of_two_ranks_the_first_says_that_there_is_nothing_to_watch(tmp_path):
-    done = a_process(RANKS, tmp_path, json.dumps(METRIC), "CSVLogger")
-    assert done.stderr.count("PlateauWatch has nothing to watch") == 1
 
 
 def test_where_lightning_is_not_installed_the_import_says_what_to_install():
