@@ -274,6 +274,22 @@ class TestRecordReplayLogs:
         )
         assert not (again / "foreign").exists()
 
+    def test_a_run_that_fails_stays_as_it_was_and_those_before_it_are_recorded(
+        self, recorded, tmp_path
+    ):
+        again = shutil.copytree(recorded, tmp_path / "replay_logs")
+        earlier = again / "foreign/keras/events.out.tfevents.1.example.1.0.v2"
+        earlier.parent.mkdir(parents=True)
+        earlier.write_bytes(b"earlier")
+        readme = again / "README.md"
+        readme.write_text(readme.read_text().replace("python 3.", "python 2."))
+        runs = only("foreign/keras", "plain/lr_after_seed1")
+        script = ROOT / "examples/record_replay_logs.py"
+        done = python(script, again, *runs, "--epochs", "2", "--keras-python", "false", check=False)
+        assert done.returncode != 0
+        assert earlier.read_bytes() == b"earlier"
+        assert re.findall(r"\| (\S+) \| python 3", readme.read_text()) == ["plain/lr_after_seed1"]
+
     def test_it_does_not_write_over_a_readme_that_is_not_its_own(self, tmp_path):
         (tmp_path / "README.md").write_text("# My project\n")
         done = python(ROOT / "examples/record_replay_logs.py", tmp_path, check=False)
