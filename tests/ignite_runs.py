@@ -56,6 +56,19 @@ class Training:
         self.evaluator.add_event_handler(Events.COMPLETED, scheduler)
         return scheduler
 
+    def add_group(self, lr):
+        group = {"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr}
+        self.optimizer.add_param_group(group)
+
+    def step_at(self, event):
+        """Attach a scheduler to the trainer, on a metric of its own."""
+        self.trainer.add_event_handler(event, self.measure_own)
+        scheduler = ReduceLROnPlateauScheduler(self.optimizer, "own", trainer=self.trainer)
+        self.trainer.add_event_handler(event, scheduler)
+
+    def measure_own(self):
+        self.trainer.state.metrics["own"] = 1.0
+
     def measure(self, engine):
         engine.state.metrics["loss"] = next(self.metric)
 
@@ -65,6 +78,7 @@ class Training:
     def log_to(
         self, logger, axis=Events.EPOCH_COMPLETED, event=Events.COMPLETED, metrics=("loss",)
     ):
+        self.logger = logger
         logger.attach_output_handler(
             self.evaluator,
             event_name=event,

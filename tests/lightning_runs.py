@@ -49,10 +49,18 @@ WHOLE_CHECKPOINT = {"weights_only": False} if SINCE_2_6 else {}
 class Scripted(pl.LightningModule):
     """A module whose metric is METRIC, one value for each validation."""
 
-    def __init__(self, metric=METRIC, interval="epoch", monitor="val_loss", scheduler=None):
+    def __init__(
+        self,
+        metric=METRIC,
+        interval="epoch",
+        frequency=None,
+        monitor="val_loss",
+        scheduler=None,
+    ):
         super().__init__()
         self.layer = torch.nn.Linear(1, 1)
         self.interval = interval
+        self.frequency = frequency or (BATCHES if interval == "step" else 1)
         self.monitor = monitor
         self.scheduler = scheduler or (
             lambda optimizer: ReduceLROnPlateau(optimizer, patience=PATIENCE)
@@ -88,7 +96,7 @@ class Scripted(pl.LightningModule):
                 "scheduler": scheduler,
                 "monitor": self.monitor,
                 "interval": self.interval,
-                "frequency": BATCHES if self.interval == "step" else 1,
+                "frequency": self.frequency,
             },
         }
 

@@ -6,7 +6,18 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from tests.framework_runs import METRIC, PATIENCE, lrs_after, messages, replayed, steps_of, trace_in
+from plateau_watch.comparison import compare
+from plateau_watch.recording import from_trace
+from tests.framework_runs import (
+    METRIC,
+    PATIENCE,
+    lrs_after,
+    messages,
+    replayed,
+    steps_of,
+    trace_in,
+    traces_in,
+)
 from tests.hooked_runs import all_warnings, saved
 from tests.ignite_runs import (
     Engine,
@@ -47,6 +58,33 @@ class TestATraining:
         assert report.recording.config.min_lr == 0.0
         assert report.recording.rows[-1].new_lrs[0] < 0.05
         assert report.parity.exact
+
+    def test_one_that_reduces_one_param_group_replays_as_that_group(self, tmp_path):
+        training = Training(scheduler=None)
+        training.add_group(0.5)
+        training.add_scheduler(param_group_index=1)
+        watched(tmp_path, training)
+        report = replayed(tmp_path)
+        assert trace_in(tmp_path).rows[0].record.groups == ("1",)
+        assert [row.new_lrs for row in report.recording.rows] == [
+            (lr,) for lr in lrs_after(METRIC, patience=PATIENCE, lrs=(0.5,))
+        ]
+        assert report.parity.exact
+        assert not report.warnings
+
+    def test_two_that_reduce_a_param_group_each_do_not_stand_in_each_others_way(self, tmp_path):
+        training = Training(scheduler=None)
+        training.add_group(0.5)
+        training.add_scheduler(param_group_index=0, min_lr=0.05)
+        training.add_scheduler(param_group_index=1)
+        watched(tmp_path, training)
+        traces = {prefix: trace for (_, prefix), trace in traces_in(tmp_path).items()}
+        reports = [compare(from_trace(traces[f"plateau/{index}"]), []) for index in (0, 1)]
+        assert [report.recording.rows[-1].new_lrs for report in reports] == [
+            (0.05,),
+            (lrs_after(METRIC, patience=PATIENCE, lrs=(0.5,))[-1],),
+        ]
+        assert all(report.parity.exact and not report.warnings for report in reports)
 
     def test_a_scheduler_is_watched_until_it_is_closed(self, tmp_path):
         watch = PlateauWatch()
@@ -116,6 +154,22 @@ class TestTheAxis:
     def test_where_the_metric_is_not_logged_it_is_the_epoch(self, tmp_path):
         watched(tmp_path, epochs=4, axis=Events.ITERATION_COMPLETED, metrics=())
         assert [row.step for row in trace_in(tmp_path).rows] == [1, 2, 3, 4]
+
+    def test_for_a_scheduler_at_the_trainers_iterations_it_is_the_iteration(self, tmp_path):
+        training = Training(scheduler=None)
+        training.step_at(Events.ITERATION_COMPLETED(every=2))
+        watched(tmp_path, training, epochs=2)
+        assert [row.step for row in trace_in(tmp_path).rows] == [2, 4, 6]
+
+    def test_for_a_scheduler_at_an_event_of_the_users_own_it_is_the_epoch(self, tmp_path):
+        training = Training(scheduler=None)
+        training.trainer.register_events("measured")
+        training.trainer.add_event_handler(
+            Events.EPOCH_COMPLETED, lambda engine: engine.fire_event("measured")
+        )
+        training.step_at("measured")
+        watched(tmp_path, training, epochs=2)
+        assert [row.step for row in trace_in(tmp_path).rows] == [1, 2]
 
     def test_it_can_be_said(self, tmp_path):
         training = Training()

@@ -2,8 +2,16 @@
 
 from copy import deepcopy
 
-from tests.framework_runs import METRIC, PATIENCE, lrs_after, messages, replayed, trace_in
-from tests.hooked_runs import aged, all_warnings
+from tests.framework_runs import (
+    METRIC,
+    PATIENCE,
+    lrs_after,
+    messages,
+    replayed,
+    trace_in,
+    traces_in,
+)
+from tests.hooked_runs import aged, all_warnings, events_in, values_of
 from tests.ignite_runs import (
     EPOCHS,
     Events,
@@ -71,6 +79,28 @@ class TestRunningAgain:
             training.run(4)
         (message,) = messages(caught)
         assert "nothing to watch" in message
+
+    def test_each_trainer_that_a_watch_is_attached_to_is_watched_when_it_runs(self, tmp_path):
+        watch, trainings = PlateauWatch(), (Training(), Training())
+        for name, training in zip("ab", trainings, strict=True):
+            training.log_to(TensorboardLogger(str(tmp_path / name)))
+            watch.attach(training.trainer, training.evaluator)
+        for training in trainings:
+            training.run(3)
+        watch.close()
+        for training in trainings:
+            training.logger.close()
+        rows = {run: len(trace.rows) for (run, _), trace in traces_in(tmp_path).items()}
+        assert rows == {"a": 3, "b": 3}
+
+    def test_a_watch_that_is_attached_again_watches_once(self, tmp_path):
+        training, watch = Training(), PlateauWatch()
+        watch.attach(training.trainer)
+        with all_warnings() as caught:
+            watched(tmp_path, training, watch, epochs=3)
+        assert not messages(caught)
+        assert len(trace_in(tmp_path).rows) == 3
+        assert sum("plateau/config" in values_of(event) for event in events_in(tmp_path)) == 1
 
     def test_a_trainer_that_runs_again_is_watched_again(self, tmp_path):
         training = Training()

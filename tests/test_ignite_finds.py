@@ -34,6 +34,20 @@ class TestSchedulers:
         assert trace_in(tmp_path).prefix == "plateau"
 
 
+def test_of_two_loggers_that_of_the_metric_is_written_to(tmp_path):
+    training = Training()
+    with (
+        TensorboardLogger(str(tmp_path / "other")) as other,
+        TensorboardLogger(str(tmp_path / "metric")) as logger,
+    ):
+        other.attach_opt_params_handler(training.trainer, Events.EPOCH_STARTED, training.optimizer)
+        training.log_to(logger)
+        PlateauWatch().attach(training.trainer, training.evaluator)
+        training.run(3)
+    ((run, _),) = traces_in(tmp_path)
+    assert run == "metric"
+
+
 class OtherLogger(BaseLogger):
     """A logger that does not write to TensorBoard."""
 

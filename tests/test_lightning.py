@@ -3,6 +3,7 @@
 import pickle
 
 import pytest
+import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from tests.framework_runs import METRIC, PATIENCE, lrs_after, replayed, steps_of, trace_in
@@ -65,6 +66,41 @@ class TestAFit:
         assert len(trace_in(tmp_path).rows) == 2
 
 
+class SteppedByHand(Scripted):
+    """Its scheduler is stepped within each training step."""
+
+    def __init__(self):
+        super().__init__()
+        self.automatic_optimization = False
+
+    def training_step(self, batch, _):
+        loss = self.layer(batch[0]).sum()
+        self.optimizers().zero_grad()
+        self.manual_backward(loss)
+        self.optimizers().step()
+        self.log("train_loss", loss)
+        self.lr_schedulers().step(loss.detach())
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+        return [optimizer], [ReduceLROnPlateau(optimizer)]
+
+
+class EveryOtherBatch(Scripted):
+    """Lightning steps its scheduler every other batch, on the loss of that batch."""
+
+    def __init__(self):
+        super().__init__(monitor="train_loss", interval="step", frequency=2)
+
+    def training_step(self, batch, _):
+        loss = self.layer(batch[0]).sum()
+        self.log("train_loss", loss)
+        return loss
+
+    def on_train_epoch_end(self):
+        pass
+
+
 class TestTheAxis:
     @pytest.mark.parametrize("interval", ["epoch", "step"])
     def test_it_is_that_of_the_validation_loss(self, tmp_path, interval):
@@ -82,6 +118,24 @@ class TestTheAxis:
         fit(tmp_path, PlateauWatch(), epochs=4, accumulate_grad_batches=2)
         steps = [row.step for row in trace_in(tmp_path).rows]
         assert steps == steps_of(tmp_path, "val_loss") == [1, 3, 5, 7]
+
+    def test_it_is_that_of_the_batch_for_a_scheduler_that_training_step_steps(self, tmp_path):
+        fit(tmp_path, PlateauWatch(), module=SteppedByHand(), epochs=2, log_every_n_steps=1)
+        steps = [row.step for row in trace_in(tmp_path).rows]
+        assert steps == steps_of(tmp_path, "train_loss") == [0, 1, 2, 3, 4, 5]
+
+    def test_it_is_that_of_a_metric_of_every_batch_with_steps_every_few(self, tmp_path):
+        fit(tmp_path, PlateauWatch(), module=EveryOtherBatch(), epochs=3, log_every_n_steps=1)
+        assert steps_of(tmp_path, "train_loss") == list(range(9))
+        assert [row.step for row in trace_in(tmp_path).rows] == [1, 4, 7]
+
+    def test_a_validation_outside_of_a_fit_leaves_no_row(self, tmp_path):
+        module = Scripted([9.0, *METRIC[:3], 9.0])
+        trainer = trainer_in(tmp_path, PlateauWatch(), epochs=3, num_sanity_val_steps=0)
+        trainer.validate(module, batches(), verbose=False)
+        trainer.fit(module, batches(), batches())
+        trainer.validate(module, batches(), verbose=False)
+        assert [row.metric for row in trace_in(tmp_path).rows] == METRIC[:3]
 
     def test_it_can_be_said(self, tmp_path):
         trainer = trainer_in(tmp_path, epochs=4)

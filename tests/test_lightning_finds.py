@@ -8,7 +8,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 
 from plateau_watch.recorder import PlateauWatchWarning
 from tests.framework_runs import METRIC, messages, steps_of, trace_in, traces_in
-from tests.hooked_runs import all_warnings
+from tests.hooked_runs import all_warnings, event_files
 from tests.lightning_runs import ADVICE, CSVLogger, PlateauWatch, Scripted, TensorBoardLogger, fit
 
 pytestmark = ADVICE
@@ -64,6 +64,31 @@ class TestSeveralSchedulers:
         assert [row.step for row in first.rows] == steps_of(tmp_path, "val_loss")
 
 
+class OnePlateauOfTwo(TwoSchedulers):
+    """Two optimizers, of which one has another scheduler."""
+
+    def __init__(self):
+        super().__init__(names=())
+
+    def on_train_epoch_end(self):
+        other, plateau = self.lr_schedulers()
+        other.step()
+        plateau.step(self.trainer.callback_metrics["val_loss"])
+
+    def configure_optimizers(self):
+        first, second = (torch.optim.SGD(self.parameters(), lr=lr) for lr in (0.1, 0.2))
+        plateau = {"scheduler": ReduceLROnPlateau(second), "name": "generator"}
+        return [first, second], [StepLR(first, 1), plateau]
+
+
+@pytest.mark.filterwarnings("ignore:.*`automatic_optimization = False`:UserWarning")
+def test_the_one_plateau_scheduler_among_others_has_the_plain_prefix(tmp_path):
+    fit(tmp_path, PlateauWatch(), module=OnePlateauOfTwo(), epochs=3)
+    trace = trace_in(tmp_path)
+    assert trace.prefix == "plateau"
+    assert [row.old_lrs for row in trace.rows] == [(0.2,)] * 3
+
+
 class TestNothingToWatch:
     def message(self, tmp_path, **parts):
         with all_warnings() as caught:
@@ -91,6 +116,12 @@ class TestNothingToWatch:
 
     def test_no_logger(self, tmp_path):
         assert "(there is: none)" in self.message(tmp_path, logger=False)
+
+    def test_a_fast_dev_run_which_lightning_keeps_out_of_the_log_is_no_fault(self, tmp_path):
+        with all_warnings() as caught:
+            fit(tmp_path, PlateauWatch(), fast_dev_run=True)
+        assert not messages(caught)
+        assert not event_files(tmp_path)
 
     def test_a_second_logger_is_no_hindrance(self, tmp_path):
         loggers = [CSVLogger(tmp_path / "csv"), TensorBoardLogger(tmp_path / "tb", version=0)]

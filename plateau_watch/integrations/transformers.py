@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from plateau_watch.integrations.attachment import (
     Attachment,
+    ToWatch,
     harmless,
     nothing_to_watch,
     plateau_scheduler,
@@ -105,7 +106,7 @@ class PlateauWatch(TrainerCallback):  # type: ignore[misc]
                 callbacks,
             )
         else:
-            self._attachment.attach([(None, scheduler, lambda: state.global_step)], writer)
+            self._attachment.attach([ToWatch(scheduler, lambda: state.global_step)], writer)
 
 
 def _writer_of(callback: object) -> Any:  # noqa: ANN401  torch's or tensorboardX's

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -40,6 +40,7 @@ def watch(
     *,
     step: StepAxis | None = None,
     prefix: str = "plateau",
+    groups: Sequence[int] | None = None,
 ) -> Watch:
     """Log every decision of a scheduler to TensorBoard from here on.
 
@@ -55,6 +56,8 @@ def watch(
         step: called after each scheduler step for the x-axis; the scheduler's own count
             (`last_epoch`: 1 after the first step) where absent.
         prefix: of all tags; another for each scheduler watched with one writer.
+        groups: the param groups that the scheduler reduces, by position from 0. Of use where its
+            class leaves some alone, as torch's own does not; all of them where absent.
 
     Returns:
         A handle: `close()` it, or use it as a context manager, to stop. It need not be kept.
@@ -81,14 +84,19 @@ def watch(
             f"another scheduler is logged there under {prefix!r} already: give this one a prefix "
             "of its own, or close() the other's handle"
         )
-    return Watch(scheduler, sink, step, prefix)
+    return Watch(scheduler, sink, step, prefix, groups)
 
 
 class Watch:
     """The handle of one watched scheduler; `watch` makes it."""
 
     def __init__(
-        self, scheduler: ReduceLROnPlateau, sink: Sink, step: StepAxis | None, prefix: str
+        self,
+        scheduler: ReduceLROnPlateau,
+        sink: Sink,
+        step: StepAxis | None,
+        prefix: str,
+        groups: Sequence[int] | None,
     ) -> None:
         self._plain: Any = type(scheduler)
         try:
@@ -100,6 +108,7 @@ class Watch:
         self._sink = sink
         self._step = step
         self._prefix = prefix
+        self._groups = groups
         self._rows = 0
         self._announced = False
         self._written: Snapshot | None = None
@@ -144,7 +153,7 @@ class Watch:
             return step()
         before = None
         with self._harmless():
-            before = Snapshot.of(scheduler) if _writes_here() else None
+            before = Snapshot.of(scheduler, self._groups) if _writes_here() else None
         self._stepping = True
         try:
             result = step()
@@ -158,7 +167,7 @@ class Watch:
     def _attach(self, scheduler: ReduceLROnPlateau) -> None:
         if not _writes_here():
             return
-        now = Snapshot.of(scheduler)
+        now = Snapshot.of(scheduler, self._groups)
         value = _config_value(self._prefix, now.record("attached"))
         self._sink.write([value], now.last_epoch, time.time())
         self._written = now
@@ -167,7 +176,7 @@ class Watch:
     def _record(self, scheduler: ReduceLROnPlateau, before: Snapshot, metric: float) -> None:
         from plateau_watch.events.trace_format import row_values  # noqa: PLC0415
 
-        after = Snapshot.of(scheduler)
+        after = Snapshot.of(scheduler, self._groups)
         expected, self._written = self._written, None
         self._rows += 1
         record = before.record("changed" if self._announced else "attached")
