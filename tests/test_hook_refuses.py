@@ -79,6 +79,14 @@ def test_a_wrong_writer_is_refused_and_the_scheduler_stays_plain(writer):
     scheduler.step(1.0)
 
 
+@pytest.mark.parametrize("groups", [[], [2], [0, -3], ["body"], "body"])
+def test_param_groups_that_are_not_there_are_refused(tmp_path, groups):
+    scheduler = scheduler_with(lrs=(0.1, 0.2))
+    with pytest.raises(WatchError, match="groups must be positions of the optimizer's 2 param"):
+        watch(scheduler, tmp_path, groups=groups)
+    assert type(scheduler) is ReduceLROnPlateau
+
+
 def test_a_subclass_that_cannot_be_subclassed_is_refused_in_words(tmp_path):
     class Final(ReduceLROnPlateau):
         def __init_subclass__(cls):

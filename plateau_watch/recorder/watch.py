@@ -63,8 +63,8 @@ def watch(
         A handle: `close()` it, or use it as a context manager, to stop. It need not be kept.
 
     Raises:
-        WatchError: no such scheduler or writer, a prefix that is no name or is taken, or the
-            scheduler is watched already.
+        WatchError: no such scheduler, writer or param group, a prefix that is no name or is
+            taken, or the scheduler is watched already.
     """
     from torch.optim.lr_scheduler import ReduceLROnPlateau  # noqa: PLC0415  torch is optional
 
@@ -76,6 +76,8 @@ def watch(
         hint = "; watch its .scheduler" if isinstance(inner, ReduceLROnPlateau) else ""
         raise WatchError(f"only ReduceLROnPlateau can be watched, not {_name(given)}{hint}")
     check_prefix(prefix)
+    if groups is not None:
+        _check_groups(groups, len(scheduler.optimizer.param_groups))
     if id(scheduler) in AROUND_STEP:
         raise WatchError("this scheduler is watched already: close() the first handle before")
     sink = sink_for(writer, prefix)
@@ -254,6 +256,14 @@ def check_prefix(prefix: str) -> None:
     parts = prefix.split("/")
     if not all(parts) or any(part in (".", "..") for part in parts):
         raise WatchError(f"prefix must be a name like 'plateau' or 'gan/plateau', got {prefix!r}")
+
+
+def _check_groups(groups: Sequence[int], count: int) -> None:
+    positions = range(-count, count)
+    if not groups or not all(index in positions for index in groups):
+        raise WatchError(
+            f"groups must be positions of the optimizer's {count} param groups, got {groups!r}"
+        )
 
 
 def _writes_here() -> bool:
