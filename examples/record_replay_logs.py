@@ -34,17 +34,26 @@ from replay_logs_readme import readme, stated_parameters, versions_in
 
 Recorded = DigitsRun | FrameworkRun
 
+README, TOML = "README.md", "plateau-watch.toml"
+
+FIRST_LINES = {
+    README: "# Recorded logs",
+    TOML: "# What these logs do not record themselves: see README.md.",
+}
+"""By which an earlier version is known."""
+
 
 def main() -> None:
-    """Write the descriptions, then train and record run by run."""
+    """Train, record and describe run by run: where one fails, it and those after it stay."""
     options = parse_options()
-    chosen = chosen_runs(options.only, options.keras_python)
-    describe(options.directory, chosen, options.epochs)
-    for recorded in chosen:
-        print(recorded.name)
+    for name in (README, TOML):
+        check_ours(options.directory / name)
+    for recorded in chosen_runs(options.only, options.keras_python):
+        print(recorded.name, flush=True)
         with TemporaryDirectory() as scratch:
             recorded.record(Path(scratch), options.epochs)
             replace_event_files(Path(scratch), options.directory / recorded.name)
+        describe(options.directory, recorded, options.epochs)
 
 
 def chosen_runs(only: Sequence[str], keras_python: str | None) -> list[Recorded]:
@@ -65,21 +74,24 @@ def chosen_runs(only: Sequence[str], keras_python: str | None) -> list[Recorded]
     ]
 
 
-def describe(directory: Path, chosen: Sequence[Recorded], epochs: int | None) -> None:
-    """Write README and toml; what the README says of runs that are kept stays."""
-    path = directory / "README.md"
+def describe(directory: Path, recorded: Recorded, epochs: int | None) -> None:
+    """Write README and toml; what the README says of other runs stays."""
+    path = directory / README
     versions = versions_in(path.read_text(encoding="utf-8")) if path.exists() else {}
-    versions |= {run.name: run.versions() for run in chosen}
-    write_ours(path, readme(settings_for(epochs), versions))
-    write_ours(directory / "plateau-watch.toml", stated_parameters(settings_for(epochs)))
+    versions[recorded.name] = recorded.versions()
+    path.write_text(readme(settings_for(epochs), versions), encoding="utf-8")
+    (directory / TOML).write_text(stated_parameters(settings_for(epochs)), encoding="utf-8")
 
 
 def replace_event_files(scratch: Path, directory: Path) -> None:
     """Put a finished run's event files in the place of older ones, below the same directories."""
+    top = scratch / "log" if (scratch / "log").exists() else scratch
+    new = sorted(top.rglob("events.out.tfevents.*"))
+    if not new:
+        raise SystemExit(f"{directory.name} wrote no event file: what was there stays")
     for old in directory.rglob("events.out.tfevents.*"):
         old.unlink()
-    top = scratch / "log" if (scratch / "log").exists() else scratch
-    for written in sorted(top.rglob("events.out.tfevents.*")):
+    for written in new:
         to = directory / written.relative_to(top).with_name(without_machine(written.name))
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(written, to)
@@ -96,13 +108,12 @@ def without_machine(name: str) -> str:
     return f"{parts[1]}.example{f'.1{parts[3]}' if parts[3] else ''}"
 
 
-def write_ours(path: Path, text: str) -> None:
-    """Write a file, but over nothing except an earlier version of itself."""
-    heading = text.splitlines()[0]
-    if path.exists() and path.read_text(encoding="utf-8").splitlines()[:1] != [heading]:
+def check_ours(path: Path) -> None:
+    """Refuse to write over anything but an earlier version of README or toml."""
+    if path.exists() and path.read_text(encoding="utf-8").splitlines()[:1] != [
+        FIRST_LINES[path.name]
+    ]:
         raise SystemExit(f"{path} is not a file of these logs: give a directory of their own")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 def parse_options() -> argparse.Namespace:

@@ -1,10 +1,5 @@
 """What the tests of the frameworks' callbacks share: what a watched training must have left."""
 
-import os
-import subprocess
-import sys
-import textwrap
-
 from plateau_watch.events.logdir import discover
 from plateau_watch.events.run_reader import read_run
 from tests.hooked_runs import METRIC, lrs_after, replayed, trace_in, traces_in, watch_warnings
@@ -25,17 +20,3 @@ def steps_of(logdir, tag):
 
 def messages(caught):
     return [str(warning.message) for warning in watch_warnings(caught)]
-
-
-def a_process(script, *arguments, deadline=120):
-    """Run a script whose processes find each other on this machine."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=deadline,
-        env={**os.environ, "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done

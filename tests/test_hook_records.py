@@ -21,6 +21,7 @@ from tests.hooked_runs import (
     Training,
     bits,
     events_in,
+    lrs_after,
     opened,
     replayed,
     scheduler_with,
@@ -162,6 +163,29 @@ def test_the_metric_is_found_wherever_a_subclass_has_it(tmp_path, kind, call):
             call(scheduler, metric)
     assert [row.metric for row in trace_in(tmp_path).rows] == METRIC
     assert replayed(tmp_path).parity.exact
+
+
+class SecondGroupOnly(ReduceLROnPlateau):
+    """Leaves every param group but one alone."""
+
+    def _reduce_lr(self, epoch):
+        kept = self.optimizer.param_groups[0]["lr"]
+        super()._reduce_lr(epoch)
+        self.optimizer.param_groups[0]["lr"] = kept
+
+
+def test_a_scheduler_that_reduces_some_groups_only_replays_as_those(tmp_path):
+    lrs, bounds = (0.5, 0.1), [0.0, 0.002]
+    scheduler = scheduler_with(SecondGroupOnly, lrs, ["body", "head"], patience=1, min_lr=bounds)
+    with watch(scheduler, tmp_path, groups=[1]):
+        for metric in METRIC:
+            scheduler.step(metric)
+    rows = trace_in(tmp_path).rows
+    expected = lrs_after(METRIC, patience=1, min_lr=0.002)
+    assert [row.new_lrs for row in rows] == [(lr,) for lr in expected]
+    assert rows[0].record.groups == ("head",)
+    assert replayed(tmp_path).parity.exact
+    assert scheduler.optimizer.param_groups[0]["lr"] == 0.5
 
 
 class EverySecondStep(ReduceLROnPlateau):

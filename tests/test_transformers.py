@@ -1,11 +1,5 @@
 """Trainer's callback: what it leaves in the log, what it leaves alone, and what it says."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
-import textwrap
 import warnings
 
 import pytest
@@ -298,94 +292,6 @@ class TestTrainingAgain:
         rows = trace_in(logdir).rows
         assert [row.metric for row in rows] == METRIC[4:8]
         assert trace_in(logdir).superseded == 4
-
-
-RANK = """
-    import json, os, sys, warnings
-    warnings.simplefilter("ignore")
-    import torch
-    from transformers import Trainer, TrainerCallback, TrainingArguments
-    from plateau_watch.integrations.transformers import PlateauWatch
-    from plateau_watch.recorder import PlateauWatchWarning
-
-    warnings.simplefilter("always", PlateauWatchWarning)
-    os.environ["TENSORBOARD_LOGGING_DIR"] = sys.argv[1]
-    metric = iter(json.loads(sys.argv[2]))
-    lrs = []
-
-    class Tiny(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = torch.nn.Linear(1, 1)
-
-        def forward(self, x, labels):
-            outputs = self.layer(x)
-            return {"loss": (outputs - labels).square().mean(), "outputs": outputs}
-
-    class Lrs(TrainerCallback):
-        def on_epoch_begin(self, args, state, control, optimizer=None, **_):
-            lrs.append(optimizer.param_groups[0]["lr"])
-
-    data = [{"x": torch.ones(1), "labels": torch.zeros(1)}] * 4
-    Trainer(
-        model=Tiny(),
-        args=TrainingArguments(
-            output_dir=sys.argv[1] + "/output", num_train_epochs=12, learning_rate=0.1,
-            lr_scheduler_type="reduce_lr_on_plateau", lr_scheduler_kwargs={"patience": 1},
-            metric_for_best_model="scripted", eval_strategy="epoch", save_strategy="no",
-            per_device_train_batch_size=1, report_to="tensorboard", disable_tqdm=True,
-            use_cpu=True, ddp_backend="gloo", dataloader_pin_memory=False,
-        ),
-        train_dataset=data,
-        eval_dataset=data,
-        compute_metrics=lambda _: {"scripted": next(metric)},
-        callbacks=[PlateauWatch(), Lrs()],
-    ).train()
-    torch.distributed.destroy_process_group()
-    with open(f"{sys.argv[1]}/lrs_of_rank_{os.environ['RANK']}", "w") as file:
-        json.dump(lrs, file)
-"""
-
-
-@pytest.fixture
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def test_of_two_ranks_the_first_writes_and_both_train_alike(tmp_path, free_port):
-    top = tmp_path / "both"
-    top.mkdir()
-    shared = {
-        **os.environ,
-        "WORLD_SIZE": "2",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(free_port),
-        "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",
-    }
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(RANK), top, json.dumps(METRIC)],
-            env={**shared, "RANK": rank, "LOCAL_RANK": rank},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in "01"
-    ]
-    try:
-        said = [process.communicate(timeout=120)[0] for process in ranks]
-    finally:
-        for process in ranks:
-            process.kill()
-            process.communicate()
-    assert [process.returncode for process in ranks] == [0, 0], said
-    assert not any("PlateauWatch" in text for text in said)
-    expected = lrs_after(METRIC, patience=PATIENCE)
-    assert [row.new_lrs[0] for row in trace_in(top).rows] == expected
-    for rank in (0, 1):
-        assert json.loads((top / f"lrs_of_rank_{rank}").read_text()) == [0.1, *expected[:-1]]
 
 
 def test_where_transformers_is_not_installed_the_import_says_what_to_install():

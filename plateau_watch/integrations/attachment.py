@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from plateau_watch.errors import WatchError
 from plateau_watch.recorder.complaint import complain
@@ -17,6 +17,22 @@ from plateau_watch.recorder.watch import Watch, check_prefix, watch
 
 if TYPE_CHECKING:
     from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+
+class ToWatch(NamedTuple):
+    """A scheduler of a training.
+
+    Attributes:
+        scheduler: torch's.
+        step: its x-axis, called after each of its steps.
+        name: its own, if it has one.
+        groups: the param groups that it reduces; all of them where absent.
+    """
+
+    scheduler: ReduceLROnPlateau
+    step: Callable[[], int]
+    name: str | None = None
+    groups: Sequence[int] | None = None
 
 
 class Attachment:
@@ -37,22 +53,22 @@ class Attachment:
 
     def attach(
         self,
-        schedulers: Sequence[tuple[str | None, ReduceLROnPlateau, Callable[[], int]]],
+        schedulers: Sequence[ToWatch],
         writer: Any,  # noqa: ANN401  torch's or tensorboardX's
     ) -> None:
         """Watch the schedulers of a training.
 
         Args:
-            schedulers: for each its name, if it has one; itself; and its x-axis, called after each
-                of its steps.
+            schedulers: all that are to be watched.
             writer: where the training is logged.
         """
         self.detach()
-        names = [name for name, _, _ in schedulers]
-        for position, (_, scheduler, step) in enumerate(schedulers):
+        names = [each.name for each in schedulers]
+        for position, (scheduler, step, _, groups) in enumerate(schedulers):
             prefix = f"{self._prefix}/{_name(names, position)}" if len(names) > 1 else self._prefix
             try:
-                self._handles.append(watch(scheduler, writer, step=step, prefix=prefix))
+                handle = watch(scheduler, writer, step=step, prefix=prefix, groups=groups)
+                self._handles.append(handle)
             except WatchError as error:
                 complain(f"PlateauWatch does not watch: {error}", stacklevel=2)
 

@@ -2,17 +2,19 @@
 
 Finds ignite's ReduceLROnPlateauScheduler and its TensorboardLogger among what is attached to the
 engines. The trace is on the axis of the logged metric that drives the scheduler. Run with
-pytorch-ignite 0.5.5.
+pytorch-ignite 0.5.0 and 0.5.5.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from plateau_watch.integrations.attachment import (
     Attachment,
+    ToWatch,
     harmless,
     nothing_to_watch,
     plateau_scheduler,
@@ -40,14 +42,17 @@ class PlateauWatch:
         PlateauWatch().attach(trainer, evaluator)
 
     Whatever is attached to these engines when the trainer starts is looked through. Where there is
-    no plateau scheduler or no TensorboardLogger, it warns and does nothing. Only rank 0 writes. A
-    scheduler is watched until the trainer starts again or `close` is called.
+    no plateau scheduler or no TensorboardLogger, it warns and does nothing. Of several loggers that
+    of the scheduler's metric is written to. Only rank 0 writes. Schedulers are watched until a
+    trainer that this is attached to starts again, or `close` is called: trainers that run at the
+    same time take one each.
 
     Args:
         scheduler: torch's ReduceLROnPlateau or ignite's, where a handler of the user's own steps
             it: there it cannot be found.
         step: the x-axis, called after each scheduler step. Where absent, that of the OutputHandler
-            which logs the scheduler's metric; where there is none, the trainer's epoch.
+            which logs the scheduler's metric; where there is none, the trainer's iteration for a
+            scheduler attached to the trainer's iterations, else its epoch.
         prefix: of all tags. Several schedulers have `<prefix>/0`, `<prefix>/1` and so on.
 
     Raises:
@@ -64,7 +69,7 @@ class PlateauWatch:
         self._attachment = Attachment(prefix)
         self._scheduler = scheduler
         self._step = step
-        self._engines: tuple[Engine, ...] = ()
+        self._engines: dict[Engine, tuple[Engine, ...]] = {}
 
     def attach(self, trainer: Engine, *engines: Engine) -> None:
         """Watch from the moment on that the trainer starts.
@@ -73,8 +78,9 @@ class PlateauWatch:
             trainer: the engine that trains.
             engines: others that a scheduler or a logger is attached to: the evaluators.
         """
-        self._engines = (trainer, *engines)
-        trainer.add_event_handler(Events.STARTED, self._on_started)
+        if trainer not in self._engines:
+            trainer.add_event_handler(Events.STARTED, _Begin(self, trainer))
+        self._engines[trainer] = (trainer, *engines)
 
     def close(self) -> None:
         """Stop watching; again does nothing."""
@@ -82,23 +88,26 @@ class PlateauWatch:
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy watches nothing: ignite's scheduler takes its trainer along into checkpoints."""
-        return {**self.__dict__, "_scheduler": None, "_step": None, "_engines": ()}
+        return {**self.__dict__, "_scheduler": None, "_step": None, "_engines": {}}
 
-    def _on_started(self) -> None:
+    def _on_started(self, trainer: Engine) -> None:
         with harmless():
             self._attachment.detach()
-            if self._engines and get_rank() == 0:
-                self._look_through(self._engines)
+            if trainer in self._engines and get_rank() == 0:
+                self._look_through(self._engines[trainer])
 
     def _look_through(self, engines: Sequence[Engine]) -> None:
         attached = [each for engine in engines for each in _attached_to(engine)]
         given = [self._scheduler] if self._scheduler is not None else _schedulers(attached)
         schedulers = [
-            (None, scheduler, self._step or _axis(each, attached, engines[0]))
+            ToWatch(
+                scheduler, self._step or _axis(each, attached, engines[0]), groups=_groups(each)
+            )
             for each in given
             if (scheduler := plateau_scheduler(each))
         ]
-        loggers = [each.logger for each in attached if each.logger is not None]
+        beside = [found for each in given if (found := _log_of_metric(each, attached))]
+        loggers = [each.logger for each in (*beside, *attached) if each.logger is not None]
         writers = [each.writer for each in loggers if isinstance(each, TensorboardLogger)]
         if not schedulers:
             nothing_to_watch(
@@ -110,6 +119,24 @@ class PlateauWatch:
             nothing_to_watch("TensorboardLogger attached to these engines", dict.fromkeys(loggers))
         else:
             self._attachment.attach(schedulers, writers[0])
+
+
+class _Begin:
+    """What the trainer calls when it starts.
+
+    Takes no engine, since ignite would keep a weak reference to it, which no pickle can hold; and
+    leaves everything behind when it gets into a checkpoint.
+    """
+
+    def __init__(self, watch: PlateauWatch, trainer: Engine) -> None:
+        self._begin: Callable[[], None] | None = partial(watch._on_started, trainer)
+
+    def __call__(self) -> None:
+        if self._begin is not None:
+            self._begin()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_begin": None}
 
 
 class _Attached(NamedTuple):
@@ -137,14 +164,30 @@ def _schedulers(attached: Sequence[_Attached]) -> list[object]:
     return list(dict.fromkeys(found))
 
 
+def _groups(scheduler: object) -> list[int] | None:
+    """Return the one param group that ignite's scheduler was told to reduce."""
+    index = getattr(scheduler, "param_group_index", None)
+    return None if index is None else [index]
+
+
 def _axis(scheduler: object, attached: Sequence[_Attached], trainer: Engine) -> Callable[[], int]:
-    """Return the axis on which the metric of a scheduler is logged, else the trainer's epoch."""
+    """Return the axis on which the metric of a scheduler is logged, else one of the trainer's."""
+    log = _log_of_metric(scheduler, attached)
+    if log is not None:
+        return lambda: log.handler.global_step_transform(log.engine, log.event)  # type: ignore[attr-defined]
+    for each in attached:
+        counted = each.engine is trainer and each.event in trainer.state.event_to_attr
+        if each.handler is scheduler and counted:
+            return lambda: trainer.state.get_event_attrib_value(each.event)
+    return lambda: trainer.state.epoch
+
+
+def _log_of_metric(scheduler: object, attached: Sequence[_Attached]) -> _Attached | None:
+    """Return the handler that logs the metric of a scheduler, on one of the scheduler's engines."""
     engines = [each.engine for each in attached if each.handler is scheduler]
     metric = getattr(scheduler, "metric_name", None)
-    for each in attached:
-        if each.engine in engines and _logs(each, metric):
-            return lambda: each.handler.global_step_transform(each.engine, each.event)  # type: ignore[attr-defined]
-    return lambda: trainer.state.epoch
+    logs = (each for each in attached if each.engine in engines and _logs(each, metric))
+    return next(logs, None)
 
 
 def _logs(attached: _Attached, metric: object) -> bool:

@@ -2,7 +2,8 @@
 
 Finds them and the TensorBoardLogger in the trainer, of `lightning` or `pytorch_lightning`. The
 trace is on the logger's own axis: the count, from 0, of the last batch trained, at which Lightning
-logs what a validation or an epoch came to. Run with Lightning 2.6.
+logs what a validation or an epoch came to. Run with Lightning 2.5 and 2.6; a trainer of 2.5 takes
+only callbacks of its own package, so there import that package first.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from plateau_watch.integrations.attachment import (
     Attachment,
+    ToWatch,
     harmless,
     nothing_to_watch,
     plateau_scheduler,
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
 
 try:
-    # A trainer of either package takes a callback of either: import no second one.
+    # A trainer of either package takes a callback of either (since 2.6): import no second one.
     if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
         from pytorch_lightning import Callback
     else:
@@ -66,13 +68,19 @@ class PlateauWatch(Callback):  # type: ignore[misc]
         """Begin to watch, after a checkpoint was loaded and before the first batch."""
         with harmless():
             self._batch = _batches_that_stepped(trainer)
-            if trainer.is_global_zero:
+            # A fast_dev_run has its loggers taken away by Lightning: nothing to log, nothing wrong.
+            if trainer.is_global_zero and not trainer.fast_dev_run:
                 self._attach(trainer)
 
-    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:  # noqa: ANN401
-        """Note the batch, before Lightning counts it."""
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:  # noqa: ANN401
+        """Note the batch; Lightning counts it once it is trained and validated."""
         with harmless():
             self._batch = _batches_that_stepped(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Go back to the last batch that was counted, as Lightning does to log an epoch."""
+        with harmless():
+            self._batch = max(_batches_that_stepped(trainer) - 1, 0)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Stop watching."""
@@ -89,7 +97,7 @@ class PlateauWatch(Callback):  # type: ignore[misc]
     def _attach(self, trainer: Trainer) -> None:
         configured = trainer.lr_scheduler_configs
         schedulers = [
-            (config.name, scheduler, self._axis)
+            ToWatch(scheduler, self._axis, config.name)
             for config in configured
             if (scheduler := plateau_scheduler(config.scheduler))
         ]

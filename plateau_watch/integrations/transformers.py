@@ -1,7 +1,7 @@
 """transformers: a callback that watches the plateau scheduler of Hugging Face's Trainer.
 
 Finds the writer in Trainer's own TensorBoardCallback. The trace is on its axis: optimizer steps so
-far, at which Trainer logs an evaluation. Run with transformers 5.24.
+far, at which Trainer logs an evaluation. Run with transformers 5.0 and 5.24.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from plateau_watch.integrations.attachment import (
     Attachment,
+    ToWatch,
     harmless,
     nothing_to_watch,
     plateau_scheduler,
@@ -105,7 +106,7 @@ class PlateauWatch(TrainerCallback):  # type: ignore[misc]
                 callbacks,
             )
         else:
-            self._attachment.attach([(None, scheduler, lambda: state.global_step)], writer)
+            self._attachment.attach([ToWatch(scheduler, lambda: state.global_step)], writer)
 
 
 def _writer_of(callback: object) -> Any:  # noqa: ANN401  torch's or tensorboardX's

@@ -6,6 +6,7 @@ Only public attributes are read. Knows nothing of logs; changes nothing.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,8 +32,12 @@ class Snapshot:
     groups: tuple[str, ...]
 
     @classmethod
-    def of(cls, scheduler: ReduceLROnPlateau) -> Snapshot:
+    def of(cls, scheduler: ReduceLROnPlateau, only: Sequence[int] | None = None) -> Snapshot:
         """Read a scheduler; nothing of it is changed.
+
+        Args:
+            scheduler: torch's ReduceLROnPlateau.
+            only: the param groups that it reduces, by position; all of them where absent.
 
         Raises:
             ConfigError: a hyper-parameter or LR that means nothing.
@@ -42,6 +47,11 @@ class Snapshot:
         if len(entries["min_lrs"]) != len(groups) and entries.get("default_min_lr") is not None:
             # torch itself falls back to the one bound when it next reduces.
             entries["min_lrs"] = [entries["default_min_lr"]] * len(groups)
+        names = _group_names(groups)
+        if only is not None:
+            entries["min_lrs"] = [entries["min_lrs"][index] for index in only]
+            names = tuple(names[index] for index in only)
+            groups = [groups[index] for index in only]
         return cls(
             config=PlateauConfig.from_state_dict(entries),
             counters=Counters(
@@ -52,7 +62,7 @@ class Snapshot:
             lr_dtypes=tuple(
                 lr_dtype_of(group["lr"]) if _writes_into_tensors() else "python" for group in groups
             ),
-            groups=_group_names(groups),
+            groups=names,
         )
 
     def follows(self, written: Snapshot) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -40,6 +40,7 @@ def watch(
     *,
     step: StepAxis | None = None,
     prefix: str = "plateau",
+    groups: Sequence[int] | None = None,
 ) -> Watch:
     """Log every decision of a scheduler to TensorBoard from here on.
 
@@ -55,13 +56,15 @@ def watch(
         step: called after each scheduler step for the x-axis; the scheduler's own count
             (`last_epoch`: 1 after the first step) where absent.
         prefix: of all tags; another for each scheduler watched with one writer.
+        groups: the param groups that the scheduler reduces, by position from 0. Of use where its
+            class leaves some alone, as torch's own does not; all of them where absent.
 
     Returns:
         A handle: `close()` it, or use it as a context manager, to stop. It need not be kept.
 
     Raises:
-        WatchError: no such scheduler or writer, a prefix that is no name or is taken, or the
-            scheduler is watched already.
+        WatchError: no such scheduler, writer or param group, a prefix that is no name or is
+            taken, or the scheduler is watched already.
     """
     from torch.optim.lr_scheduler import ReduceLROnPlateau  # noqa: PLC0415  torch is optional
 
@@ -73,6 +76,8 @@ def watch(
         hint = "; watch its .scheduler" if isinstance(inner, ReduceLROnPlateau) else ""
         raise WatchError(f"only ReduceLROnPlateau can be watched, not {_name(given)}{hint}")
     check_prefix(prefix)
+    if groups is not None:
+        _check_groups(groups, len(scheduler.optimizer.param_groups))
     if id(scheduler) in AROUND_STEP:
         raise WatchError("this scheduler is watched already: close() the first handle before")
     sink = sink_for(writer, prefix)
@@ -81,14 +86,19 @@ def watch(
             f"another scheduler is logged there under {prefix!r} already: give this one a prefix "
             "of its own, or close() the other's handle"
         )
-    return Watch(scheduler, sink, step, prefix)
+    return Watch(scheduler, sink, step, prefix, groups)
 
 
 class Watch:
     """The handle of one watched scheduler; `watch` makes it."""
 
     def __init__(
-        self, scheduler: ReduceLROnPlateau, sink: Sink, step: StepAxis | None, prefix: str
+        self,
+        scheduler: ReduceLROnPlateau,
+        sink: Sink,
+        step: StepAxis | None,
+        prefix: str,
+        groups: Sequence[int] | None,
     ) -> None:
         self._plain: Any = type(scheduler)
         try:
@@ -100,6 +110,7 @@ class Watch:
         self._sink = sink
         self._step = step
         self._prefix = prefix
+        self._groups = groups
         self._rows = 0
         self._announced = False
         self._written: Snapshot | None = None
@@ -144,7 +155,7 @@ class Watch:
             return step()
         before = None
         with self._harmless():
-            before = Snapshot.of(scheduler) if _writes_here() else None
+            before = Snapshot.of(scheduler, self._groups) if _writes_here() else None
         self._stepping = True
         try:
             result = step()
@@ -158,7 +169,7 @@ class Watch:
     def _attach(self, scheduler: ReduceLROnPlateau) -> None:
         if not _writes_here():
             return
-        now = Snapshot.of(scheduler)
+        now = Snapshot.of(scheduler, self._groups)
         value = _config_value(self._prefix, now.record("attached"))
         self._sink.write([value], now.last_epoch, time.time())
         self._written = now
@@ -167,7 +178,7 @@ class Watch:
     def _record(self, scheduler: ReduceLROnPlateau, before: Snapshot, metric: float) -> None:
         from plateau_watch.events.trace_format import row_values  # noqa: PLC0415
 
-        after = Snapshot.of(scheduler)
+        after = Snapshot.of(scheduler, self._groups)
         expected, self._written = self._written, None
         self._rows += 1
         record = before.record("changed" if self._announced else "attached")
@@ -245,6 +256,14 @@ def check_prefix(prefix: str) -> None:
     parts = prefix.split("/")
     if not all(parts) or any(part in (".", "..") for part in parts):
         raise WatchError(f"prefix must be a name like 'plateau' or 'gan/plateau', got {prefix!r}")
+
+
+def _check_groups(groups: Sequence[int], count: int) -> None:
+    positions = range(-count, count)
+    if not groups or not all(index in positions for index in groups):
+        raise WatchError(
+            f"groups must be positions of the optimizer's {count} param groups, got {groups!r}"
+        )
 
 
 def _writes_here() -> bool:
