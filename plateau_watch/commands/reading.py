@@ -32,7 +32,7 @@ from plateau_watch.render.fit_report import FitReport
 from plateau_watch.replay import replay
 from plateau_watch.report import NotReplayed
 from plateau_watch.series import Series
-from plateau_watch.stated_hparams import StatedHparams, stated_in
+from plateau_watch.stated_hparams import StatedHparams, stated_by
 
 Found = Recording | NotReplayed
 
@@ -235,9 +235,11 @@ def _series(group: Training) -> list[Series]:
 
 def _stated(group: Training) -> StatedHparams | None:
     hparams: Hparams = {}
+    texts: dict[str, str] = {}
     for log in group:
         hparams |= log.hparams
-    return stated_in(hparams)
+        texts |= log.texts
+    return stated_by(hparams, texts)
 
 
 def _with_warnings(fitted: Fitted, lines: Iterable[str]) -> Fitted:
@@ -251,7 +253,8 @@ def _notes(found: Detection) -> Iterator[str]:
     recording = found.fitted[0].recording
     if found.stated is not None:
         how = "reproduce it" if recording.source == "hparams" else "do not reproduce this LR"
-        yield f"the log's own hyper-parameters ({found.stated.said}) {how}"
+        where = f"the parameters in the log's own {found.stated.where}"
+        yield f"{where} ({found.stated.said}) {how}"
     if found.convention is not None:
         yield f"its names are those of {found.convention.framework}"
         if found.convention.rules == "keras":

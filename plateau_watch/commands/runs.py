@@ -26,7 +26,7 @@ from plateau_watch.events.run_reader import RunLog
 from plateau_watch.lr_shape import STEPS, kind_of, shape_of
 from plateau_watch.render.printable import printable
 from plateau_watch.render.terminal import NARROWEST
-from plateau_watch.stated_hparams import stated_in
+from plateau_watch.stated_hparams import stated_by
 
 SCHEMA = "plateau-watch/runs/1"
 
@@ -70,6 +70,7 @@ def runs(logdir: Path, *, pattern: str | None, form: str) -> None:
 
 
 def _described(log: RunLog) -> dict[str, Any]:
+    stated = stated_by(log.hparams, log.texts)
     steps = [step for series in log.series.values() for step in series.steps[[0, -1]].tolist()]
     ours = tuple(f"{trace.prefix}/" for trace in log.traces)
     theirs = {tag: series for tag, series in log.series.items() if not tag.startswith(ours)}
@@ -100,7 +101,8 @@ def _described(log: RunLog) -> dict[str, Any]:
             }
             for series in metric_candidates(theirs.values())
         ],
-        "stated": stated.said if (stated := stated_in(log.hparams)) else None,
+        "stated": stated.said if stated else None,
+        "stated_in": stated.where if stated else None,
         "warnings": list(log.damages),
     }
 
@@ -127,7 +129,7 @@ def _lines(run: dict[str, Any], width: int) -> Iterator[str]:
     ]
     facts += [("LR", _lr(lr)) for lr in run["lr"]]
     facts += [("metric", ", ".join(map(_metric, run["metric"])))] if run["metric"] else []
-    facts += [("states", run["stated"])] if run["stated"] else []
+    facts += [("states", f"{run['stated']} (in its {run['stated_in']})")] if run["stated"] else []
     facts += [("note", warning) for warning in run["warnings"]]
     for name, fact in facts:
         yield textwrap.fill(

@@ -37,6 +37,7 @@ class RunLog:
         series: the scalars, by tag.
         traces: the hook's traces, one for each prefix.
         hparams: hyper-parameters that the log states, by name.
+        texts: texts that the log holds, by tag; of a tag, the last file's first.
         damages: what was passed over, one line each.
     """
 
@@ -47,6 +48,7 @@ class RunLog:
     traces: tuple[RecordedTrace, ...]
     damages: tuple[str, ...]
     hparams: Hparams = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
 
 
 def _nothing(_: int) -> None:
@@ -90,8 +92,10 @@ def _joined(
     name: str, directory: str, files: tuple[Path, ...], contents: Sequence[FileContent]
 ) -> RunLog:
     hparams: Hparams = {}
+    texts: dict[str, str] = {}
     for content in contents:
         hparams |= content.hparams
+        texts |= content.texts
     return RunLog(
         run=name,
         directory=directory,
@@ -100,6 +104,7 @@ def _joined(
         traces=traces_of(contents, name),
         damages=tuple(damage for content in contents for damage in content.damages),
         hparams=hparams,
+        texts=texts,
     )
 
 
