@@ -429,7 +429,6 @@ def test_runs_that_cannot_be_explained_are_listed_with_why(tmp_path):
         (["{logdir}", "--ran-with", "patienc=3"], "did you mean 'patience'?"),
         (["{logdir}", "--ran-with", "3"], "--ran-with takes name=value pairs, got '3'"),
         (["{logdir}", "--run", "rum"], "no run is named 'rum'; there are: 'run'"),
-        (["{logdir}", "--metric", "lr"], "run 'run' cannot be replayed: no plateau configuration"),
         (["{logdir}", *PLAIN, "-o", "{empty}/no/x"], "cannot write '{empty}/no/x': No such file"),
         (
             ["{logdir}", *PLAIN[:-1], "min_lr=0.1:0.2,patience=0"],

@@ -17,7 +17,7 @@ from plateau_watch.explanation import explain_run, explain_step, index_of_step
 from plateau_watch.render.facts import facts, parity_in_words
 from plateau_watch.render.printable import printable
 from plateau_watch.render.terminal import NARROWEST
-from plateau_watch.report import RunReport
+from plateau_watch.report import Report, RunReport
 
 EPILOG = """\b
 Examples:
@@ -30,7 +30,14 @@ Examples:
 @click.argument("logdir", type=click.Path(path_type=Path))
 @click.option("--step", type=int, help="The training's step to explain; all firings if not said.")
 @said_options
-def explain(logdir: Path, step: int | None, **options: Any) -> None:  # noqa: ANN401
+@click.pass_context
+def explain(
+    context: click.Context,
+    /,
+    logdir: Path,
+    step: int | None,
+    **options: Any,  # noqa: ANN401
+) -> None:
     """Say why the LR of each run in LOGDIR changed, or at --step why it did or did not.
 
     Metric, bar, best and when it was reached, the bad count, the cooldown, and what it would have
@@ -42,6 +49,10 @@ def explain(logdir: Path, step: int | None, **options: Any) -> None:  # noqa: AN
         for run in report.runs:
             for line in _lines(run, step, alone=len(report.runs) == 1):
                 click.echo(line if len(line) <= width else _wrapped(line, width))
+        for line in _not_explained(report):
+            click.echo(_wrapped(line, width))
+    if not report.runs:
+        context.exit(1)
 
 
 def _lines(run: RunReport, step: int | None, *, alone: bool) -> list[str]:
@@ -61,6 +72,17 @@ def _lines(run: RunReport, step: int | None, *, alone: bool) -> list[str]:
         *(f"  {'' if line.startswith('step ') else '  '}{printable(line)}" for line in explained),
         "",
     ]
+
+
+def _not_explained(report: Report) -> list[str]:
+    """Why each run could not be explained; where others could, how many, and the first reason."""
+    reasons = [printable(f"{run.run}: {run.reason}") for run in report.not_replayed]
+    if not report.runs or len(reasons) < 2:
+        return reasons
+    more = (
+        f"{len(reasons) - 1} more runs cannot be explained; `plateau-watch replay` says why of each"
+    )
+    return [reasons[0], more]
 
 
 def _premises(run: RunReport) -> list[str]:

@@ -90,21 +90,30 @@ def recordings(found_in: Trainings, logdir: Path, said: Stated) -> list[Found]:
 
     Raises:
         NothingToReadError: a tag was named that no run has.
-        ConfigError: the log directory's plateau-watch.toml cannot be used.
+        ConfigError: the log directory's plateau-watch.toml cannot be used, or no run can have had
+            the configuration that was stated.
     """
     logs = [log for group in found_in.asked for log in group]
     _must_exist([tag for tag in (said.metric, *(said.lrs or ())) if tag], logs)
     stated_file = read_stated(logdir)
     traced = {log.run for log in logs if log.traces}
     found: list[Found] = []
+    refused: ConfigError | None = None
     for group in found_in.asked:
         for log in group:
             found += [_from_trace(trace, log, said) for trace in log.traces]
         about = _about(group, said, stated_file)
         plain = tuple(log for log in group if log.series and not log.traces)
         beside_a_trace = any(_holds_one_of(log.directory, traced) for log in plain)
-        if plain and not (about == Stated() and beside_a_trace):
+        if not plain or (about == Stated() and beside_a_trace):
+            continue
+        try:
             found.append(_from_series(plain, about, found_in.every))
+        except ConfigError as error:
+            refused = refused or error
+            found.append(NotReplayed(plain[0].run, str(error), _tags(plain)))
+    if refused and not any(isinstance(each, Recording) for each in found):
+        raise refused
     return found
 
 
@@ -159,11 +168,16 @@ def _from_trace(trace: RecordedTrace, log: RunLog, said: Stated) -> Found:
 
 
 def _from_series(group: Training, said: Stated, others: Sequence[Training]) -> Found:
+    """Return the recording of a training, or why there is none.
+
+    Raises:
+        ConfigError: it cannot have had the configuration that was stated.
+    """
     try:
         if said.config is not None:
             return _as_stated(group, said)
         found = _detected(group, said, others)
-    except (ConfigError, NotEnoughToldError) as error:
+    except NotEnoughToldError as error:
         return NotReplayed(group[0].run, str(error), _tags(group))
     first, *rest = found.fitted
     told = _with_warnings(first, [*_notes(found), *_other_readings(rest)]).recording

@@ -17,7 +17,7 @@ from plateau_watch.commands.stated import Stated
 from plateau_watch.comparison import compare
 from plateau_watch.dialect_comparison import compare_by, with_dialects
 from plateau_watch.dialects import DIALECTS, Config, dialect, nearest_of_torch
-from plateau_watch.errors import ConfigError, NotEnoughToldError
+from plateau_watch.errors import ConfigError, NothingToReadError
 from plateau_watch.recording import Meaning, Recording
 from plateau_watch.report import NotReplayed, Report, RunReport
 from plateau_watch.whatif import Overrides
@@ -107,9 +107,8 @@ def report_on(
         dialects: frameworks whose rules are followed beside the real ones, by name.
 
     Raises:
-        NothingToReadError: no event file, run or tag of that name.
-        NotEnoughToldError: no run can be replayed; the message says what is missing.
-        ConfigError: a stated configuration that torch would refuse.
+        NothingToReadError: no event file, run or tag of that name, or no scalar in any.
+        ConfigError: a stated configuration that torch would refuse, or that no run can have.
     """
     ran_as = _ran_as(options)
     said = _said(options, ran_as)
@@ -125,8 +124,8 @@ def report_on(
         not_replayed=tuple(item for item in found if isinstance(item, NotReplayed)),
         warnings=tuple(damage for log in logs for damage in log.damages),
     )
-    if not report.runs:
-        raise NotEnoughToldError(_nothing(report))
+    if not report.runs and not report.not_replayed:
+        raise NothingToReadError(f"no scalars in the event files below {report.logdir!r}")
     return report
 
 
@@ -174,18 +173,3 @@ def _said(options: Mapping[str, Any], ran_as: Config | None) -> Stated:
     return Stated(
         metric=options["metric"], lrs=options["lrs"] or None, config=config, reading=reading
     )
-
-
-def _nothing(report: Report) -> str:
-    if not report.not_replayed:
-        return f"no scalars in the event files below {report.logdir!r}"
-    first = max(report.not_replayed, key=_tells)
-    tags = ", ".join(list(first.tags)[:8]) or "none"
-    others = len(report.not_replayed) - 1
-    more = f" (and {others} more such runs)" if others else ""
-    return f"run {first.run!r} cannot be replayed{more}: {first.reason}; its tags: {tags}"
-
-
-def _tells(run: NotReplayed) -> int:
-    """How much a reason says: an LR that nothing explains, one that never falls, tags missing."""
-    return 2 * run.reason.startswith("no plateau") + run.reason.startswith("the LR")
