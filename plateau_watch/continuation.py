@@ -36,6 +36,11 @@ def may_go_on(series: Sequence[Series]) -> bool:
     return all(each.steps[0] > 0 for each in series if len(each) > 1)
 
 
+def begins_at(series: Sequence[Series]) -> int:
+    """Return the first step of a training that may go on from another one."""
+    return min(int(each.steps[0]) for each in series if len(each) > 1)
+
+
 def continued(
     earlier: Sequence[Series], later: Sequence[Series], until: int | None = None
 ) -> list[Series]:

@@ -40,8 +40,13 @@ def fit(context: click.Context, /, logdir: Path, form: str, **options: Any) -> N
     """
     with one_clear_line():
         logs = read_logdir(logdir, options["pattern"], Console(stderr=True))
-        said = Stated(options["metric"], options["lrs"] or None, None, reading_of(options))
-        report = fits(trainings(logs, options["pattern"]), said)
+        said = Stated(
+            metric=options["metric"],
+            lrs=options["lrs"] or None,
+            reading=reading_of(options),
+            alone=options["alone"],
+        )
+        report = fits(trainings(logs, options["pattern"]), logdir, said)
         if not report.fitted and not report.not_fitted:
             raise NothingToReadError("there is no run with scalars that the hook did not record")
         if form == "json":

@@ -13,11 +13,11 @@ from rich.console import Console
 
 from plateau_watch.alignment import from_series
 from plateau_watch.candidates import metric_candidates
+from plateau_watch.commands.notes import its_set, notes, other_readings
 from plateau_watch.commands.progress import reading
 from plateau_watch.commands.stated import Stated, StatedFile, read_stated
-from plateau_watch.continuation import continued, goes_on_from, may_go_on
+from plateau_watch.continuation import begins_at, continued, goes_on_from, may_go_on
 from plateau_watch.detection import Detection, Tags, detect, pairs
-from plateau_watch.dialects import translate
 from plateau_watch.errors import ConfigError, NotEnoughToldError, NothingToReadError
 from plateau_watch.events.hparams import Hparams
 from plateau_watch.events.logdir import RunFiles, discover
@@ -26,8 +26,6 @@ from plateau_watch.events.run_reader import RunLog, read_trainings
 from plateau_watch.fit import Fitted
 from plateau_watch.parity import parity
 from plateau_watch.recording import RecordedTrace, Recording, from_trace
-from plateau_watch.render.facts import config_in_words
-from plateau_watch.render.feasible_set import in_words
 from plateau_watch.render.fit_report import FitReport
 from plateau_watch.replay import replay
 from plateau_watch.report import NotReplayed
@@ -51,10 +49,6 @@ class Trainings:
 
     asked: tuple[Training, ...]
     every: tuple[Training, ...]
-
-
-METRICS_SAID = 4
-"""Other metrics that explain the same LR and are said by name."""
 
 
 def read_logdir(logdir: Path, pattern: str | None, stderr: Console) -> tuple[RunLog, ...]:
@@ -105,7 +99,7 @@ def recordings(found_in: Trainings, logdir: Path, said: Stated) -> list[Found]:
         about = _about(group, said, stated_file)
         plain = tuple(log for log in group if log.series and not log.traces)
         beside_a_trace = any(_holds_one_of(log.directory, traced) for log in plain)
-        if not plain or (about == Stated() and beside_a_trace):
+        if not plain or (about.nothing and beside_a_trace):
             continue
         try:
             found.append(_from_series(plain, about, found_in.every))
@@ -117,16 +111,18 @@ def recordings(found_in: Trainings, logdir: Path, said: Stated) -> list[Found]:
     return found
 
 
-def fits(found_in: Trainings, said: Stated) -> FitReport:
+def fits(found_in: Trainings, logdir: Path, said: Stated) -> FitReport:
     """Fit every training that no hook recorded; say of each other why not.
 
-    Arguments as for `recordings`.
+    Arguments as for `recordings`; a configuration that is stated is not looked at.
 
     Raises:
         NothingToReadError: no run has a tag that was named.
+        ConfigError: the log directory's plateau-watch.toml cannot be used.
     """
     logs = [log for group in found_in.asked for log in group]
     _must_exist([tag for tag in (said.metric, *(said.lrs or ())) if tag], logs)
+    stated_file = read_stated(logdir)
     fitted: list[Fitted] = []
     not_fitted: list[NotReplayed] = []
     for group in found_in.asked:
@@ -134,12 +130,12 @@ def fits(found_in: Trainings, said: Stated) -> FitReport:
         if not plain:
             continue
         try:
-            found = _detected(plain, said, found_in.every)
+            found = _detected(plain, _about(group, said, stated_file), found_in.every)
         except NotEnoughToldError as error:
             not_fitted.append(NotReplayed(plain[0].run, str(error), _tags(plain)))
         else:
-            notes = tuple(_notes(found))
-            fitted += [_with_warnings(each, notes) for each in found.fitted]
+            said_of_it = tuple(notes(found))
+            fitted += [_with_warnings(each, said_of_it) for each in found.fitted]
     return FitReport(tuple(fitted), tuple(not_fitted))
 
 
@@ -162,7 +158,7 @@ def _from_trace(trace: RecordedTrace, log: RunLog, said: Stated) -> Found:
     if trace.rows:
         recording = from_trace(trace)
         unused = ["what was said of this run is not used: the hook recorded it"]
-        return replace(recording, warnings=(*recording.warnings, *unused * (said != Stated())))
+        return replace(recording, warnings=(*recording.warnings, *unused * (not said.nothing)))
     why = trace.problems[0] if trace.problems else "no step of the scheduler was taken yet"
     return NotReplayed(log.run, f"the hook's trace has no usable row: {why}", _tags((log,)))
 
@@ -180,8 +176,8 @@ def _from_series(group: Training, said: Stated, others: Sequence[Training]) -> F
     except NotEnoughToldError as error:
         return NotReplayed(group[0].run, str(error), _tags(group))
     first, *rest = found.fitted
-    told = _with_warnings(first, [*_notes(found), *_other_readings(rest)]).recording
-    return replace(told, possible=tuple(_its_set(first)))
+    told = _with_warnings(first, [*notes(found), *other_readings(rest)]).recording
+    return replace(told, possible=tuple(its_set(first)))
 
 
 def _as_stated(group: Training, said: Stated) -> Recording:
@@ -212,20 +208,25 @@ def _as_stated(group: Training, said: Stated) -> Recording:
 def _detected(group: Training, said: Stated, others: Sequence[Training]) -> Detection:
     """Find what explains a training; where it goes on from another one, the two together.
 
+    That is a guess, which is said, and not made where it is to be read alone.
+
     Raises:
         NotEnoughToldError: nothing does.
     """
     tags = Tags(said.metric, said.lrs)
     series, stated = _series(group), _stated(group)
     found: list[Detection] = []
-    for other in others if may_go_on(series) else ():
+    for other in others if may_go_on(series) and not said.alone else ():
         before = _series(other)
         if other[0].run == group[0].run or not goes_on_from(series, before):
             continue
         for until, seen in _checkpoints(before):
             with suppress(NotEnoughToldError):
                 joined = detect(continued(before, series, until), tags, said.reading, stated)
-                note = f"it goes on from run {other[0].run!r}{seen}: the two are read as one"
+                note = (
+                    f"it goes on from run {other[0].run!r}{seen}: the two are read as one, its own "
+                    f"points from step {begins_at(series)} on; --alone reads it by itself"
+                )
                 found.append(replace(joined, findings=(note, *joined.findings)))
     by_statement = [each for each in found if each.fitted[0].recording.source == "hparams"]
     return next(iter(by_statement or found), None) or detect(series, tags, said.reading, stated)
@@ -259,41 +260,6 @@ def _stated(group: Training) -> StatedHparams | None:
 def _with_warnings(fitted: Fitted, lines: Iterable[str]) -> Fitted:
     recording = fitted.recording
     return replace(fitted, recording=replace(recording, warnings=(*recording.warnings, *lines)))
-
-
-def _notes(found: Detection) -> Iterator[str]:
-    """Say what was found besides the parameters."""
-    yield from found.findings
-    recording = found.fitted[0].recording
-    if found.stated is not None:
-        how = "reproduce it" if recording.source == "hparams" else "do not reproduce this LR"
-        where = f"the parameters in the log's own {found.stated.where}"
-        yield f"{where} ({found.stated.said}) {how}"
-    if found.convention is not None:
-        yield f"its names are those of {found.convention.framework}"
-        if found.convention.rules == "keras":
-            in_keras = translate(recording.config, "keras", recording.start.lrs)
-            yield f"in Keras' words: {config_in_words(in_keras.config)}"
-    if found.also:
-        more = len(found.also) - METRICS_SAID
-        names = ", ".join(found.also[:METRICS_SAID]) + (f" and {more} more" if more > 0 else "")
-        yield f"other metrics explain the same LR as exactly: {names}; --metric decides"
-
-
-def _its_set(fitted: Fitted) -> Iterator[str]:
-    """Say the set that a fitted configuration is only the simplest member of."""
-    if fitted.recording.source == "fitted":
-        yield "fitted: the simplest of all that reproduce this log exactly, which are"
-        yield from in_words(fitted.fit)
-
-
-def _other_readings(others: Sequence[Fitted]) -> Iterator[str]:
-    """Say what else a logged LR may mean, and the parameters that it then has."""
-    for other in others:
-        yield (
-            f"or, with LRs logged {other.recording.logged} the step, a set whose simplest member "
-            f"is {config_in_words(other.recording.config)}: --lr-logged decides"
-        )
 
 
 def _must_exist(named: Sequence[str], logs: Sequence[RunLog]) -> None:

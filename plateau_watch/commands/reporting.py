@@ -53,6 +53,11 @@ _READING = (
         default=1,
         help="The scheduler stepped N times on each metric point.",
     ),
+    click.option(
+        "--alone",
+        is_flag=True,
+        help="Read every run by itself, even where it goes on from another one.",
+    ),
     click.option("--run", "pattern", metavar="GLOB", help="Only runs with such a name."),
 )
 
@@ -171,5 +176,9 @@ def _said(options: Mapping[str, Any], ran_as: Config | None) -> Stated:
     elif ran_with is not None:
         config = parse_ran_with(ran_with)
     return Stated(
-        metric=options["metric"], lrs=options["lrs"] or None, config=config, reading=reading
+        metric=options["metric"],
+        lrs=options["lrs"] or None,
+        config=config,
+        reading=reading,
+        alone=options["alone"],
     )

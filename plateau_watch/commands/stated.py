@@ -10,6 +10,7 @@ It comes from options, and for what no option says from `plateau-watch.toml` in 
     skip-first = 1             # metric points that the scheduler never saw; none where absent
     every = 2                  # it saw every second metric point; every one where absent
     repeat = 4                 # it stepped so often on each; once where absent
+    alone = true               # not read with the run that it goes on from; it is where absent
     ran-with = { patience = 3, factor = 0.5 }
 
 The first table that matches a run counts. Nothing here is guessed.
@@ -18,7 +19,7 @@ The first table that matches a run counts. Nothing here is guessed.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
@@ -32,9 +33,14 @@ FILE_NAME = "plateau-watch.toml"
 
 Kind = TypeVar("Kind")
 
-_NAMES: dict[type, str] = {str: "string", list: "list of tables", dict: "table"}
+_NAMES: dict[type, str] = {
+    str: "a string",
+    list: "a list of tables",
+    dict: "a table",
+    bool: "true or false",
+}
 
-_KEYS = ("match", "metric", "lr", "lr-logged", "skip-first", "every", "repeat", "ran-with")
+_KEYS = ("match", "metric", "lr", "lr-logged", "skip-first", "every", "repeat", "alone", "ran-with")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +52,19 @@ class Stated:
         lrs: tag of each param group's LR.
         config: the configuration the run had.
         reading: how the log is to be read.
+        alone: it is read by itself, even where it goes on from another run.
     """
 
     metric: str | None = None
     lrs: tuple[str, ...] | None = None
     config: PlateauConfig | None = None
     reading: Reading = FOUND_OUT
+    alone: bool = False
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing is said of the run's scheduler: no tag, no configuration, no reading."""
+        return replace(self, alone=False) == Stated()
 
     def or_else(self, other: Stated) -> Stated:
         """Return this, with what it does not say taken from another."""
@@ -60,6 +73,7 @@ class Stated:
             lrs=self.lrs or other.lrs,
             config=self.config or other.config,
             reading=other.reading if self.reading == FOUND_OUT else self.reading,
+            alone=self.alone or other.alone,
         )
 
 
@@ -109,6 +123,7 @@ def _table(table: object) -> tuple[str, Stated]:
             every=_count("every", said.get("every", 1), 1),
             repeat=_count("repeat", said.get("repeat", 1), 1),
         ),
+        alone=_expected(bool, "alone", said.get("alone", False)),
     )
 
 
@@ -126,5 +141,5 @@ def _tags(lr: object) -> tuple[str, ...]:
 def _expected(kind: type[Kind], key: str, value: object) -> Kind:
     """Return a value that is of the kind a key takes."""
     if not isinstance(value, kind):
-        raise ConfigError(f"{key} must be a {_NAMES[kind]}, got {value!r}")
+        raise ConfigError(f"{key} must be {_NAMES[kind]}, got {value!r}")
     return value
