@@ -118,7 +118,7 @@ def _metric(metric: dict[str, Any]) -> str:
 
 
 def _lines(run: dict[str, Any], width: int) -> Iterator[str]:
-    yield printable(run["run"])
+    yield textwrap.fill(printable(run["run"]), width)
     superseded = f", {run['superseded']} superseded" if run["superseded"] else ""
     steps = (
         "" if run["first_step"] is None else f", steps {run['first_step']} to {run['last_step']}"
