@@ -38,15 +38,16 @@ def fit(context: click.Context, /, logdir: Path, form: str, **options: Any) -> N
     apart stays a set: ranges of patience and cooldown, intervals of the threshold. The simplest
     member, nearest to the defaults, is proven by an exact replay.
     """
+    stderr = Console(stderr=True)
     with one_clear_line():
-        logs = read_logdir(logdir, options["pattern"], Console(stderr=True))
+        logs = read_logdir(logdir, options["pattern"], stderr)
         said = Stated(
             metric=options["metric"],
             lrs=options["lrs"] or None,
             reading=reading_of(options),
             alone=options["alone"],
         )
-        report = fits(trainings(logs, options["pattern"]), logdir, said)
+        report = fits(trainings(logs, options["pattern"]), logdir, said, stderr)
         if not report.fitted and not report.not_fitted:
             raise NothingToReadError("there is no run with scalars that the hook did not record")
         if form == "json":

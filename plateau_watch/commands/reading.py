@@ -14,7 +14,7 @@ from rich.console import Console
 from plateau_watch.alignment import from_series
 from plateau_watch.candidates import metric_candidates
 from plateau_watch.commands.notes import its_set, notes, other_readings
-from plateau_watch.commands.progress import reading
+from plateau_watch.commands.progress import fitting, reading
 from plateau_watch.commands.stated import Stated, StatedFile, read_stated
 from plateau_watch.continuation import begins_at, continued, goes_on_from, may_go_on
 from plateau_watch.detection import Detection, Tags, detect, pairs
@@ -72,7 +72,7 @@ def trainings(logs: Sequence[RunLog], pattern: str | None) -> Trainings:
     return Trainings(tuple(asked), every)
 
 
-def recordings(found_in: Trainings, logdir: Path, said: Stated) -> list[Found]:
+def recordings(found_in: Trainings, logdir: Path, said: Stated, stderr: Console) -> list[Found]:
     """Return for each scheduler in the logs its recording, or why there is none.
 
     Runs without scalars are left out.
@@ -81,6 +81,7 @@ def recordings(found_in: Trainings, logdir: Path, said: Stated) -> list[Found]:
         found_in: the trainings.
         logdir: the log directory, which may hold a plateau-watch.toml.
         said: what options say.
+        stderr: where progress is shown.
 
     Raises:
         NothingToReadError: a tag was named that no run has.
@@ -93,25 +94,26 @@ def recordings(found_in: Trainings, logdir: Path, said: Stated) -> list[Found]:
     traced = {log.run for log in logs if log.traces}
     found: list[Found] = []
     refused: ConfigError | None = None
-    for group in found_in.asked:
-        for log in group:
-            found += [_from_trace(trace, log, said) for trace in log.traces]
-        about = _about(group, said, stated_file)
-        plain = tuple(log for log in group if log.series and not log.traces)
-        beside_a_trace = any(_holds_one_of(log.directory, traced) for log in plain)
-        if not plain or (about.nothing and beside_a_trace):
-            continue
-        try:
-            found.append(_from_series(plain, about, found_in.every))
-        except ConfigError as error:
-            refused = refused or error
-            found.append(NotReplayed(plain[0].run, str(error), _tags(plain)))
+    with fitting(len(found_in.asked), stderr) as advance:
+        for group in found_in.asked:
+            for log in group:
+                found += [_from_trace(trace, log, said) for trace in log.traces]
+            about = _about(group, said, stated_file)
+            plain = _plain(group)
+            beside_a_trace = any(_holds_one_of(log.directory, traced) for log in plain)
+            try:
+                if plain and not (about.nothing and beside_a_trace):
+                    found.append(_from_series(plain, about, found_in.every))
+            except ConfigError as error:
+                refused = refused or error
+                found.append(NotReplayed(plain[0].run, str(error), _tags(plain)))
+            advance(1)
     if refused and not any(isinstance(each, Recording) for each in found):
         raise refused
     return found
 
 
-def fits(found_in: Trainings, logdir: Path, said: Stated) -> FitReport:
+def fits(found_in: Trainings, logdir: Path, said: Stated, stderr: Console) -> FitReport:
     """Fit every training that no hook recorded; say of each other why not.
 
     Arguments as for `recordings`; a configuration that is stated is not looked at.
@@ -125,18 +127,26 @@ def fits(found_in: Trainings, logdir: Path, said: Stated) -> FitReport:
     stated_file = read_stated(logdir)
     fitted: list[Fitted] = []
     not_fitted: list[NotReplayed] = []
-    for group in found_in.asked:
-        plain = tuple(log for log in group if log.series and not log.traces)
-        if not plain:
-            continue
-        try:
-            found = _detected(plain, _about(group, said, stated_file), found_in.every)
-        except NotEnoughToldError as error:
-            not_fitted.append(NotReplayed(plain[0].run, str(error), _tags(plain)))
-        else:
-            said_of_it = tuple(notes(found))
-            fitted += [_with_warnings(each, said_of_it) for each in found.fitted]
+    with fitting(len(found_in.asked), stderr) as advance:
+        for group in found_in.asked:
+            try:
+                if plain := _plain(group):
+                    about = _about(group, said, stated_file)
+                    fitted += _fits(_detected(plain, about, found_in.every))
+            except NotEnoughToldError as error:
+                not_fitted.append(NotReplayed(plain[0].run, str(error), _tags(plain)))
+            advance(1)
     return FitReport(tuple(fitted), tuple(not_fitted))
+
+
+def _plain(group: Training) -> Training:
+    """Return the runs of a training whose scheduler no hook recorded, and that hold scalars."""
+    return tuple(log for log in group if log.series and not log.traces)
+
+
+def _fits(found: Detection) -> Iterator[Fitted]:
+    said_of_it = tuple(notes(found))
+    return (_with_warnings(each, said_of_it) for each in found.fitted)
 
 
 def _about(group: Training, said: Stated, stated_file: StatedFile) -> Stated:

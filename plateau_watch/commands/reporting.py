@@ -117,8 +117,9 @@ def report_on(
     """
     ran_as = _ran_as(options)
     said = _said(options, ran_as)
-    logs = read_logdir(logdir, options["pattern"], Console(stderr=True))
-    found = recordings(trainings(logs, options["pattern"]), logdir, said)
+    stderr = Console(stderr=True)
+    logs = read_logdir(logdir, options["pattern"], stderr)
+    found = recordings(trainings(logs, options["pattern"]), logdir, said, stderr)
     report = Report(
         logdir=str(logdir),
         runs=tuple(
