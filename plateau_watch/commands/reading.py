@@ -39,6 +39,14 @@ Training = tuple[RunLog, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A scheduler's run as the logs tell it, or why they do not, and what was said of it."""
+
+    found: Found
+    said: Stated
+
+
+@dataclass(frozen=True, slots=True)
 class Trainings:
     """The trainings of a log directory.
 
@@ -72,7 +80,7 @@ def trainings(logs: Sequence[RunLog], pattern: str | None) -> Trainings:
     return Trainings(tuple(asked), every)
 
 
-def recordings(found_in: Trainings, logdir: Path, said: Stated, stderr: Console) -> list[Found]:
+def recordings(found_in: Trainings, logdir: Path, said: Stated, stderr: Console) -> list[Told]:
     """Return for each scheduler in the logs its recording, or why there is none.
 
     Runs without scalars are left out.
@@ -92,23 +100,23 @@ def recordings(found_in: Trainings, logdir: Path, said: Stated, stderr: Console)
     _must_exist([tag for tag in (said.metric, *(said.lrs or ())) if tag], logs)
     stated_file = read_stated(logdir)
     traced = {log.run for log in logs if log.traces}
-    found: list[Found] = []
+    found: list[Told] = []
     refused: ConfigError | None = None
     with fitting(len(found_in.asked), stderr) as advance:
         for group in found_in.asked:
-            for log in group:
-                found += [_from_trace(trace, log, said) for trace in log.traces]
             about = _about(group, said, stated_file)
+            for log in group:
+                found += [Told(_from_trace(trace, log, said), about) for trace in log.traces]
             plain = _plain(group)
             beside_a_trace = any(_holds_one_of(log.directory, traced) for log in plain)
             try:
                 if plain and not (about.nothing and beside_a_trace):
-                    found.append(_from_series(plain, about, found_in.every))
+                    found.append(Told(_from_series(plain, about, found_in.every), about))
             except ConfigError as error:
                 refused = refused or error
-                found.append(NotReplayed(plain[0].run, str(error), _tags(plain)))
+                found.append(Told(NotReplayed(plain[0].run, str(error), _tags(plain)), about))
             advance(1)
-    if refused and not any(isinstance(each, Recording) for each in found):
+    if refused and not any(isinstance(each.found, Recording) for each in found):
         raise refused
     return found
 
@@ -193,16 +201,22 @@ def _from_series(group: Training, said: Stated, others: Sequence[Training]) -> F
 def _as_stated(group: Training, said: Stated) -> Recording:
     """Read a training by a stated configuration: the metric and LR that it reproduces, if any.
 
+    A run of another framework is aligned by torch's nearest configuration; what its LRs mean is
+    found out by its own rules later.
+
     Raises:
         NotEnoughToldError: no metric and LR can be read as the steps of one scheduler.
         ConfigError: a list `min_lr` that does not fit the number of LRs.
     """
     assert said.config is not None
+    how = said.reading
+    if said.ran_as is not None:
+        how = replace(how, logged=how.logged or "after")
     first: Recording | None = None
     refused: NotEnoughToldError | None = None
     for metric, lrs in pairs(_series(group), Tags(said.metric, said.lrs)):
         try:
-            recording = from_series(metric, lrs, said.config, said.reading)
+            recording = from_series(metric, lrs, said.config, how)
         except NotEnoughToldError as error:
             refused = refused or error
             continue

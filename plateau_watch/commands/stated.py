@@ -12,6 +12,7 @@ It comes from options, and for what no option says from `plateau-watch.toml` in 
     repeat = 4                 # it stepped so often on each; once where absent
     alone = true               # not read with the run that it goes on from; it is where absent
     ran-with = { patience = 3, factor = 0.5 }
+    dialect = "keras"          # whose words ran-with is in, and whose rules; torch's where absent
 
 The first table that matches a run counts. Nothing here is guessed.
 """
@@ -19,14 +20,16 @@ The first table that matches a run counts. Nothing here is guessed.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from plateau_watch.alignment import FOUND_OUT, MEANINGS, Reading
 from plateau_watch.commands.parameters import stated_config
 from plateau_watch.config import PlateauConfig
+from plateau_watch.dialects import Config, dialect, nearest_of_torch, stated
 from plateau_watch.errors import ConfigError
 
 FILE_NAME = "plateau-watch.toml"
@@ -40,7 +43,18 @@ _NAMES: dict[type, str] = {
     bool: "true or false",
 }
 
-_KEYS = ("match", "metric", "lr", "lr-logged", "skip-first", "every", "repeat", "alone", "ran-with")
+_KEYS = (
+    "match",
+    "metric",
+    "lr",
+    "lr-logged",
+    "skip-first",
+    "every",
+    "repeat",
+    "alone",
+    "ran-with",
+    "dialect",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +64,10 @@ class Stated:
     Attributes:
         metric: tag of the metric.
         lrs: tag of each param group's LR.
-        config: the configuration the run had.
+        config: the configuration the run had; of a run of another framework torch's nearest one.
         reading: how the log is to be read.
         alone: it is read by itself, even where it goes on from another run.
+        ran_as: the configuration that a run of another framework had, in that one's words.
     """
 
     metric: str | None = None
@@ -60,6 +75,7 @@ class Stated:
     config: PlateauConfig | None = None
     reading: Reading = FOUND_OUT
     alone: bool = False
+    ran_as: Config | None = None
 
     @property
     def nothing(self) -> bool:
@@ -74,6 +90,7 @@ class Stated:
             config=self.config or other.config,
             reading=other.reading if self.reading == FOUND_OUT else self.reading,
             alone=self.alone or other.alone,
+            ran_as=self.ran_as if self.config else other.ran_as,
         )
 
 
@@ -112,11 +129,11 @@ def _table(table: object) -> tuple[str, Stated]:
     logged = said.get("lr-logged")
     if logged is not None and logged not in MEANINGS:
         raise ConfigError(f"lr-logged must be 'before' or 'after' or 'late', got {logged!r}")
-    config = said.get("ran-with")
+    ran_as = _ran_as(said)
     return _expected(str, "match", said.get("match", "*")), Stated(
         metric=_expected(str, "metric", said["metric"]) if "metric" in said else None,
         lrs=_tags(said["lr"]) if "lr" in said else None,
-        config=None if config is None else stated_config(_expected(dict, "ran-with", config)),
+        config=None if ran_as is None else nearest_of_torch(ran_as),
         reading=Reading(
             logged,
             skip_first=_count("skip-first", said.get("skip-first", 0), 0),
@@ -124,7 +141,27 @@ def _table(table: object) -> tuple[str, Stated]:
             repeat=_count("repeat", said.get("repeat", 1), 1),
         ),
         alone=_expected(bool, "alone", said.get("alone", False)),
+        ran_as=None if isinstance(ran_as, PlateauConfig) else ran_as,
     )
+
+
+def _ran_as(said: Mapping[str, Any]) -> Config | None:
+    """Read `ran-with` in the words of its dialect; None where it is not said."""
+    name = dialect(_expected(str, "dialect", said.get("dialect", "torch"))).name
+    if "ran-with" in said:
+        words = _expected(dict, "ran-with", said["ran-with"])
+        if name == "torch":
+            return stated_config(words)
+        values = {
+            word: tuple(value) if isinstance(value, list) else value
+            for word, value in words.items()
+        }
+        return stated(name, values)
+    if "dialect" in said:
+        raise ConfigError(
+            "dialect says in whose words ran-with is: give that too ({} for the defaults)"
+        )
+    return None
 
 
 def _count(key: str, value: object, lowest: int) -> int:
