@@ -25,15 +25,12 @@ MOST_NAMES = 4096
 DEEPEST = 12
 """Levels of nesting that are followed."""
 
-_MARKUP = re.compile(r"^\s*```.*$|</?(pre|code|br)\s*/?>", re.IGNORECASE | re.MULTILINE)
+_MARKUP = re.compile(r"^[ \t]*```.*$|</?(pre|code|br)\s*/?>", re.IGNORECASE | re.MULTILINE)
 _NAME = re.compile(
     r"(?P<indent>\s*)(?P<item>[-*+]\s+)?[-*`\"']*(?P<name>\w[\w./-]*( \w+)?)[*`\"']*\s*"
 )
 
-LONGEST_NAME = 120
-"""Characters before the colon, at most; more are prose."""
-
-_COMMENT = re.compile(r"\s+#.*$")
+_COMMENT = re.compile(r"(?<=\s)#.*$")
 _QUOTES = " \t,*`\"'"
 _PLAIN_CALLS = frozenset(
     {"dict", "Namespace", "OrderedDict", "SimpleNamespace", "Config", "ConfigDict"}
@@ -138,7 +135,7 @@ def _lines(text: str) -> Iterator[tuple[str, Value]]:
                 yield from _flat(cells[1], (cells[0],))
             continue
         before, *rest = re.split("[:=]", line, maxsplit=1)
-        match = _NAME.fullmatch(before) if len(before) <= LONGEST_NAME else None
+        match = _NAME.fullmatch(before)
         if not rest or not match:
             continue
         path = above.path_of(len(match["indent"]), match["item"] or "")

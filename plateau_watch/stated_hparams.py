@@ -32,10 +32,9 @@ _TRAINER = ("lr_scheduler_type", "reduce_lr_on_plateau")
 
 _WORDS = tuple(field.name for field in fields(PlateauConfig))
 
-_NAME = re.compile(
-    rf"^(?P<context>.*?(plateau|sched)\w*[/._-]?.*?|lr[_/.])(?P<word>{'|'.join(_WORDS)})$",
-    re.IGNORECASE,
-)
+_WORD = re.compile(rf"({'|'.join(_WORDS)})$", re.IGNORECASE)
+_CONTEXT = re.compile(r"plateau|sched|^lr[_/.]$", re.IGNORECASE)
+"""What stands before a word in the name of a scheduler's parameter."""
 _PATH = re.compile(r"^(?P<path>.*[/.])?(?P<name>[^/.]+)$")
 _WHICH = ("name", "type", "class", "class_path", "_target_", "target", "scheduler", "lr_scheduler")
 """What configurations call the name of the class that the words beside it are for."""
@@ -153,10 +152,11 @@ def _forecasting(name: str, value: Value) -> dict[str, Any]:
 
 
 def _named(name: str, value: Value, *, sure: bool) -> dict[str, Any]:
-    match = _NAME.match(name)
-    last = re.split("[/.]", name)[-1].lower()
-    word = match["word"].lower() if match else last if sure and last in _WORDS else None
-    if word is None or isinstance(value, bool):
+    match = _WORD.search(name)
+    if not match or isinstance(value, bool):
+        return {}
+    word, before = match[0].lower(), name[: match.start()]
+    if not _CONTEXT.search(before) and not (sure and before[-1:] in ("/", ".")):
         return {}
     if word in ("mode", "threshold_mode"):
         return {word: value}

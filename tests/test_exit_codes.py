@@ -89,7 +89,8 @@ def test_a_file_gets_the_result_all_the_same(unexplained, tmp_path):
 
 
 def test_nothing_is_written_for_tensorboard_where_there_is_no_schedule(unexplained, tmp_path):
-    plateau_watch("replay", unexplained, "--tensorboard", tmp_path / "out", code=1)
+    result = plateau_watch("replay", unexplained, "--tensorboard", tmp_path / "out", code=1)
+    assert result.stderr == ""
     assert not (tmp_path / "out").exists()
 
 

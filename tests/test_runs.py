@@ -168,6 +168,12 @@ def test_what_goes_as_no_plateau_scheduler_does_is_told_for_sure(values, kind):
     assert kind_of(Series.of(values)) == kind
 
 
+def test_a_decay_that_float32_turns_into_the_smallest_steps_is_still_by_plan():
+    decay = Series.of(float32([0.1 - 2e-9 * step for step in range(400)]))
+    assert len(set(decay.values)) < 300
+    assert kind_of(decay) == "a linear decay by plan"
+
+
 def float32(values):
     return np.array(values, dtype=np.float32).astype(np.float64)
 

@@ -11,7 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from plateau_watch.commands import main
 from plateau_watch.config import PlateauConfig
-from plateau_watch.config_text import MOST_NAMES, pairs_in
+from plateau_watch.config_text import DEEPEST, MOST_NAMES, pairs_in
 from plateau_watch.events.file_content import MOST_TEXTS
 from plateau_watch.events.tensors import tensor_of_string
 from plateau_watch.stated_hparams import stated_by, stated_in
@@ -84,6 +84,18 @@ def test_what_is_not_a_plateau_schedulers_or_means_nothing_is_left_alone(text):
     assert stated_in(pairs_in(text)) is None
 
 
+def test_the_longest_word_in_a_name_counts():
+    text = "scheduler_factor: 0.5\nscheduler_threshold: 0.01\nscheduler_threshold_mode: abs\n"
+    expected = PlateauConfig(factor=0.5, threshold=0.01, threshold_mode="abs")
+    assert stated_in(pairs_in(text)).config == expected
+
+
+def test_a_hostile_name_takes_no_time():
+    started = time.monotonic()
+    assert stated_in({"sched" * 12_000 + "x": 1.0, "sched_" * 10_000 + "mod": 1.0}) is None
+    assert time.monotonic() - started < 2
+
+
 def test_a_name_that_tells_nothing_of_the_class_excludes_nothing():
     text = (
         "scheduler:\n  name: main\n  patience: 3\nmodel:\n  name: linear\n  scheduler:\n    eps: 0"
@@ -128,14 +140,28 @@ def test_hparams_come_before_texts_and_the_place_is_said():
         "* " * 30_000,
         "\\d = '\\d'\n" * 5_000,
         "x = " + "f(" * 80 + ")" * 80,
+        "\n" * 60_000 + "x",
+        " " * 60_000 + "a: 1",
+        "a: 1" + " " * 60_000 + "x",
+        "_" * 60_000 + ": 1",
+        "a*" * 30_000 + ": 1",
+        "|" * 60_000,
     ],
-    ids=lambda text: text[:6],
+    ids=lambda text: repr(text[:6]),
 )
 def test_a_hostile_text_takes_no_time_and_breaks_nothing(text, recwarn):
     started = time.monotonic()
     assert len(pairs_in(text)) <= MOST_NAMES
     assert time.monotonic() - started < 2
     assert not recwarn.list
+
+
+def test_names_are_followed_so_deep_and_no_deeper():
+    def nested(depth):
+        return "".join('{"a":' for _ in range(depth)) + "1" + "}" * depth
+
+    assert pairs_in(nested(DEEPEST)) == {".".join("a" * DEEPEST): 1.0}
+    assert pairs_in(nested(DEEPEST + 1)) == {}
 
 
 def plateau_run(directory, *texts, **config):
