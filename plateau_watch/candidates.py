@@ -1,9 +1,9 @@
 """candidates: which tags of a run look like an LR, and which could be the metric that drove it.
 
-Names and shapes only; nothing is replayed, and nothing is chosen. An LR is told by its name (as
-Lightning, HF Trainer, Keras, ignite, fastai, mmengine, Ultralytics, Catalyst and plain code write
-it) and by being positive; param groups that are logged one by one are put together. Every other
-tag with enough points may be the metric; validation losses come first.
+Names and shapes only; nothing is replayed, and nothing is chosen; each says why. An LR is told by
+its name (as Lightning, Trainer, Keras, ignite, fastai, mmengine, Ultralytics, Catalyst and plain
+code write it) and by being positive; param groups that are logged one by one are put together.
+Every other tag with enough points may be the metric; validation losses come first.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-import numpy as np
-
 from plateau_watch.config import Mode
+from plateau_watch.conventions import framework_of
+from plateau_watch.lr_shape import falls_like_an_lr
 from plateau_watch.series import Series
 
 FEWEST_POINTS = 3
 """A metric of fewer points says nothing of a scheduler."""
 
 _LR = re.compile(r"(^|[/_\-. :])(lr|learning[_\- ]?rate)s?([/_\-. :\d]|$)", re.IGNORECASE)
+_BESIDE_AN_LR = re.compile(r"[/_\-](momentum|weight_decay)$", re.IGNORECASE)
+"""What Lightning's LearningRateMonitor logs beside an LR, under the LR's name."""
 _GROUP = re.compile(r"^(?P<common>.*?)[/_\-]?(pg|group|param_group)?[_\-]?(?P<group>\d+)$")
 _NEVER_A_METRIC = re.compile(
-    r"(^|[/_\-. ])(hp_metric|momentum|time|fps|throughput|samples_per_second"
+    r"(^|[/_\-. ])(hp_metric|momentum|(sqr_)?mom|wd|time|fps|throughput|samples_per_second"
     r"|steps_per_second|runtime|memory|weight_decay|grad_norm|total_flos)([/_\-. ]|$)|^_?timers/",
     re.IGNORECASE,
 )
@@ -43,7 +45,7 @@ _LOSS = re.compile(
     re.IGNORECASE,
 )
 _SCORE = re.compile(
-    r"acc|score|auc|dice|iou|precision|recall|bleu|rouge|reward"
+    r"acc(uracy)?|score|auc|auroc|dice|iou|precision|recall|bleu|rouge|reward"
     r"|(^|[^a-z])(f1|map|r2|ap|psnr|ssim)([^a-z]|$)",
     re.IGNORECASE,
 )
@@ -59,8 +61,8 @@ def lr_candidates(series: Iterable[Series]) -> list[tuple[Series, ...]]:
         series: all of the training's, whatever their runs.
     """
     series = list(series)
-    named = [points for points in series if _LR.search(points.tag) and _positive(points)]
-    lrs = named or [points for points in series if _positive(points) and _steps_down(points)]
+    named = [points for points in series if _is_named_lr(points.tag) and _positive(points)]
+    lrs = named or [points for points in series if _positive(points) and falls_like_an_lr(points)]
     families: dict[tuple[str, str], list[Series]] = {}
     for points in sorted(lrs, key=lambda points: _by_group(points.tag)):
         match = _GROUP.match(points.tag)
@@ -92,11 +94,26 @@ def metric_candidates(series: Iterable[Series]) -> list[Series]:
     return sorted(moving or found, key=unlikeliness)
 
 
+def why_an_lr(tag: str) -> str:
+    """Say why a tag of `lr_candidates` is one: whose name it bears, a word in it, or its shape."""
+    framework = framework_of(tag)
+    if framework:
+        return f"named as {framework} names it"
+    named = _LR.search(tag)
+    return f"{named[2]!r} in its name" if named else "by shape: it falls by one ratio"
+
+
 def expected_mode(tag: str) -> Mode | None:
     """Return the mode a metric's name calls for: min for losses, max for scores, or None."""
     if _LOSS.search(tag):
         return "min"
     return "max" if _SCORE.search(tag) else None
+
+
+def mode_word(tag: str) -> str | None:
+    """Return the word in a metric's name that calls for its `expected_mode`; None without one."""
+    named = _LOSS.search(tag) or _SCORE.search(tag)
+    return re.sub(r"^[^A-Za-z]+|[^A-Za-z0-9]+$", "", named[0]) if named else None
 
 
 def unlikeliness(metric: Series) -> tuple[int, str, str]:
@@ -125,6 +142,10 @@ def is_per_batch(tag: str) -> bool:
     return bool(_PER_BATCH.search(tag))
 
 
+def _is_named_lr(tag: str) -> bool:
+    return bool(_LR.search(tag)) and not _BESIDE_AN_LR.search(tag)
+
+
 def _by_group(tag: str) -> tuple[str, int]:
     match = _GROUP.match(tag)
     return (match["common"], int(match["group"])) if match else (tag, -1)
@@ -134,16 +155,6 @@ def _positive(series: Series) -> bool:
     return len(series) > 0 and bool((series.values >= 0).all()) and bool(series.values[0] > 0)
 
 
-def _steps_down(series: Series) -> bool:
-    """Whether values stay for long, and then fall by the same ratio each time."""
-    values = series.values
-    falls = values[1:] < values[:-1]
-    if (values[1:] > values[:-1]).any() or not 2 <= falls.sum() <= len(values) / 3:
-        return False
-    ratios = values[1:][falls] / values[:-1][falls]
-    return bool(np.allclose(ratios, ratios[0], rtol=1e-6))
-
-
 def _counts_up(series: Series) -> bool:
     return bool((series.values[1:] >= series.values[:-1]).all()) and bool(series.values[-1] >= 1)
 
@@ -151,42 +162,3 @@ def _counts_up(series: Series) -> bool:
 def _unlike_an_lr(series: Series) -> tuple[bool, bool, int, str, str]:
     falls = bool((series.values[1:] < series.values[:-1]).any())
     return not falls, is_per_batch(series.tag), len(series.tag), series.tag, series.run
-
-
-def falls_unevenly(series: Series) -> bool:
-    """Whether an LR falls several times, at few of its points and not every so many: by no plan."""
-    falls = np.flatnonzero(np.diff(series.values) < 0)
-    return 3 <= len(falls) <= len(series) / 3 and len(set(np.diff(falls).tolist())) > 1
-
-
-def shape_of(series: Series) -> str:
-    """Say in words how an LR goes: constant, or how often it falls and rises."""
-    changes = series.values[1:] - series.values[:-1]
-    falls, rises = int((changes < 0).sum()), int((changes > 0).sum())
-    if not falls and not rises:
-        return "constant"
-    parts = [f"falls {falls}x"] * bool(falls) + [f"rises {rises}x"] * bool(rises)
-    return ", ".join(parts)
-
-
-def kind_of(series: Series) -> str:
-    """Say in words what kind of schedule an LR looks like.
-
-    Steps down by one ratio at uneven distances look like a plateau's; at even ones, or with a
-    change at most points, like a plan's; a rise at the beginning like a warmup.
-    """
-    changes = np.diff(series.values)
-    moved = np.flatnonzero(changes)
-    if len(moved) == 0:
-        return "constant"
-    first_fall = int(np.argmax(changes < 0)) if (changes < 0).any() else len(changes)
-    if (changes[first_fall:] > 0).any():
-        return "goes up and down"
-    warmup = "a warmup, then " if (changes[:first_fall] > 0).any() else ""
-    falls = moved[changes[moved] < 0]
-    if len(falls) == 0:
-        return "a warmup"
-    if len(falls) > len(changes) / 3:
-        return f"{warmup}a decay by plan"
-    even = len(falls) > 2 and len(set(np.diff(falls).tolist())) == 1
-    return f"{warmup}{'like steps by plan' if even else 'like a plateau scheduler'}"

@@ -41,6 +41,11 @@ def began(series: Sequence[Series]) -> float:
     return min(float(each.wall_times.min()) for each in series if len(each))
 
 
+def begins_at(series: Sequence[Series]) -> int:
+    """Return the first step of a training that may go on from another one."""
+    return min(int(each.steps[0]) for each in series if len(each) > 1)
+
+
 def continued(
     earlier: Sequence[Series], later: Sequence[Series], until: int | None = None
 ) -> list[Series]:

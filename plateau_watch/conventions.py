@@ -3,8 +3,10 @@
 A framework logs its LR at one moment, always the same, under a name of its own, and runs its own
 rules. Known names save a guess; where a name says nothing, nothing is said. Knows names only.
 
-Sources: LearningRateMonitor of Lightning 2 and keras.callbacks.TensorBoard as they were read; the
-others by what reproduced logs in public repositories.
+Sources: LearningRateMonitor of Lightning 2, keras.callbacks.TensorBoard, ignite's
+OptimizerParamsHandler, fastai's TensorBoardCallback, mmengine's RuntimeInfoHook, the TensorBoard
+callback of Ultralytics and YOLOv5's training loop, as they were read; the others by what reproduced
+logs in public repositories.
 """
 
 from __future__ import annotations
@@ -43,6 +45,16 @@ _BY_LR_TAG = (
     (re.compile(r"^train/learning_rate$"), Convention("transformers", "before")),
 )
 
+_FRAMEWORK_ALONE = (
+    (re.compile(r"^epoch_learning_rate_"), "Keras"),
+    (re.compile(r"^(.+/)?lr/group_\d+$"), "ignite"),
+    (re.compile(r"^lr_\d+$"), "fastai"),
+    (re.compile(r"^(\w+\.)?base_lr$"), "mmengine"),
+    (re.compile(r"^lr/pg\d+$"), "Ultralytics"),
+    (re.compile(r"^x/lr\d+$"), "YOLOv5"),
+)
+"""Names that tell the framework and not when it logs: the user's code decides, or none looked."""
+
 KERAS_TF1 = Convention("Keras on TF 1", "late", "keras")
 
 
@@ -57,3 +69,11 @@ def convention_of(lr_tag: str, *, first_missing: bool = False) -> Convention | N
     if lr_tag in ("lr", "learning_rate") and first_missing:
         return KERAS_TF1
     return next((known for name, known in _BY_LR_TAG if name.match(lr_tag)), None)
+
+
+def framework_of(lr_tag: str) -> str | None:
+    """Return the framework that names its LR so; None where many do, or none that is known."""
+    known = convention_of(lr_tag)
+    if known is not None:
+        return known.framework
+    return next((framework for name, framework in _FRAMEWORK_ALONE if name.match(lr_tag)), None)

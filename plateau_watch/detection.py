@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from plateau_watch.alignment import FOUND_OUT, Reading
-from plateau_watch.candidates import expected_mode, falls_unevenly, is_per_batch, unlikeliness
+from plateau_watch.candidates import expected_mode, is_per_batch, unlikeliness
 from plateau_watch.config import Mode, PlateauConfig
 from plateau_watch.conventions import Convention, convention_of
 from plateau_watch.errors import NotEnoughToldError
 from plateau_watch.fit import KERAS, NEVER_FALLS, TORCH, Rulebook
 from plateau_watch.fitted import Fitted, NothingFitsError, fitted
+from plateau_watch.lr_shape import falls_unevenly
 from plateau_watch.miss import closest_miss
 from plateau_watch.pairing import NOTHING_SAID, Tags, pairs
 from plateau_watch.plausibility import STRANGE, coincidence, is_telling, strangeness

@@ -98,7 +98,8 @@ class TestRecordedRuns:
         for name, (metric, meaning, _) in TRUE_PARAMETERS.items():
             found = runs[name]
             assert (found["metric"]["tag"], found["lr"]["logged"]) == (metric, meaning)
-            assert found["config"]["source"] == "fitted"
+            stated = name == "foreign/transformers"
+            assert found["config"]["source"] == ("hparams" if stated else "fitted")
 
     def test_the_true_parameters_are_in_the_fitted_set(self, pytestconfig):
         document = as_json("fit", pytestconfig.rootpath / "replay_logs", "--run", "foreign/*")

@@ -59,6 +59,70 @@ def test_a_run_of_keras_is_reproduced_by_keras_rules(keras_log):
     assert [each["label"] for each in run["schedules"]] == ["real"]
 
 
+def toml(dialect='"keras"', ran_with=RAN_WITH):
+    words = ", ".join(f"{name} = {value}" for name, value in ran_with.items())
+    return (
+        '[[runs]]\nmatch = "run"\nmetric = "val/loss"\nlr = "lr"\n'
+        f"dialect = {dialect}\nran-with = {{ {words} }}\n"
+    )
+
+
+@pytest.fixture
+def keras_and_torch(tmp_path):
+    """A log directory with a run of Keras, which its own file tells, and one of torch."""
+    lrs = keras_run(tmp_path / "run")
+    plain_run(tmp_path / "torch", patience=2)
+    (tmp_path / "plateau-watch.toml").write_text(toml())
+    return tmp_path, lrs
+
+
+def test_a_logdirs_own_file_can_say_the_dialect_of_some_runs(keras_and_torch):
+    logdir, lrs = keras_and_torch
+    keras, torch = replayed(logdir, "--full", "--check")["runs"]
+    assert keras["config"] == {"dialect": "keras", "mode": "min", "source": "given", **RAN_WITH}
+    assert [lr for (lr,) in keras["schedules"][0]["lrs"]] == lrs
+    assert keras["lr"]["logged"] == "after"
+    assert (torch["config"]["dialect"], torch["config"]["patience"]) == ("torch", 2)
+    assert len(torch["schedules"]) > 1
+
+
+def test_alternatives_in_torchs_words_are_left_out_for_such_a_run_and_that_is_said(keras_and_torch):
+    logdir, _ = keras_and_torch
+    keras, torch = replayed(logdir, "--patience", "7")["runs"]
+    assert [each["label"] for each in keras["schedules"]] == ["real"]
+    assert [each["label"] for each in torch["schedules"]] == ["real", "patience=7"]
+    line = "the alternatives are in torch's words, and left out for a run of keras; see --as"
+    assert line in keras["warnings"]
+    assert line not in torch["warnings"]
+
+
+def test_what_an_option_says_goes_before_what_the_file_says(keras_and_torch):
+    logdir, _ = keras_and_torch
+    (run,) = replayed(logdir, "--run", "run", "--ran-with", "patience=5")["runs"]
+    assert (run["config"]["dialect"], run["config"]["patience"]) == ("torch", 5)
+    said_otherwise = ("--dialect", "keras", "--ran-with", "patience=7")
+    (run,) = replayed(logdir, "--run", "run", *said_otherwise)["runs"]
+    assert (run["config"]["dialect"], run["config"]["patience"]) == ("keras", 7)
+
+
+@pytest.mark.parametrize(
+    ("file", "complaint"),
+    [
+        (toml(dialect='"kera"'), "there is no dialect 'kera'; did you mean 'keras'?"),
+        (toml(dialect="3"), "dialect must be a string, got 3"),
+        (toml(ran_with={"threshold": 1}), "has no 'threshold'"),
+        (toml(ran_with={"patience": '"x"'}), "patience must be a number, got 'x'"),
+        ('[[runs]]\ndialect = "keras"\n', "dialect says in whose words ran-with is: give that too"),
+    ],
+)
+def test_what_the_file_says_wrongly_is_one_clear_line(keras_and_torch, file, complaint):
+    logdir, _ = keras_and_torch
+    (logdir / "plateau-watch.toml").write_text(file)
+    result = plateau_watch("replay", logdir, code=2)
+    assert complaint in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def test_by_torchs_rules_the_same_words_do_not_reproduce_it(keras_log):
     logdir, *_ = keras_log
     words = {"patience": 2, "cooldown": 2, "threshold": 0.005, "threshold_mode": "abs",

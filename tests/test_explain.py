@@ -1,5 +1,7 @@
 """`plateau-watch explain`: why the LR changed at a step, or why it did not yet."""
 
+import re
+
 import pytest
 from click.testing import CliRunner
 
@@ -40,6 +42,61 @@ def test_a_step_says_why_not_yet_and_when(logdir):
     assert "step 6: 0.7 did not beat 0.6899" in text
     assert "it fires after 1 more bad step(s) in a row" in text
     assert "-> LR" not in text
+
+
+@pytest.fixture(scope="module")
+def long_run(tmp_path_factory):
+    """A metric that never improves: it fires at every second step from the third on, 30 times."""
+    logdir = tmp_path_factory.mktemp("long")
+    hooked_run(logdir / "run", metric=[1.0] * 61, patience=1, factor=0.5)
+    return logdir
+
+
+def test_of_many_reductions_the_first_and_the_last_are_told_and_the_rest_is_counted(long_run):
+    text = explain(long_run)
+    told = re.findall(r"step (\d+): 1 did not beat .* -> ", text)
+    assert told == ["3", "5", "59", "61"]
+    line = "  steps 7 to 57: it fired 26 more times, 5 of them without changing an LR\n"
+    assert line in text
+    assert text.endswith(
+        "not all is told: --run NAME --step N explains one step, --all everything\n"
+    )
+
+
+def test_all_is_told_where_all_is_asked_for(long_run):
+    text = explain(long_run, "--all")
+    assert text.count("-> LR") == 23
+    assert "not all is told" not in text
+
+
+def test_one_reduction_between_the_others_is_told_not_counted(tmp_path):
+    hooked_run(tmp_path, metric=[1.0] * 11, patience=1, factor=0.5)
+    text = explain(tmp_path)
+    assert text.count("-> LR") == 5
+    assert "not all is told" not in text
+
+
+def test_of_many_runs_the_first_are_explained_and_the_others_get_a_line_each(tmp_path):
+    for number in range(10):
+        hooked_run(tmp_path / f"run{number}", patience=2)
+    text = explain(tmp_path)
+    assert text.count("the best, 0.69, was reached") == 8
+    line = "run9: 16 of 16 steps reproduced exactly; fired at 7, 11, 16\n"
+    assert line in text
+    assert "not all is told" in text
+    text = explain(tmp_path, "--all")
+    assert text.count("the best, 0.69, was reached") == 10
+    assert line not in text
+
+
+def test_runs_that_cannot_be_explained_are_counted_beside_those_that_can(tmp_path):
+    hooked_run(tmp_path / "good", patience=2)
+    for number in range(3):
+        plain_run(tmp_path / f"plain{number}", patience=99)
+    text = explain(tmp_path)
+    assert "plain0: the LR never falls" in text
+    assert "plain1" not in text
+    assert "2 more runs cannot be explained; `plateau-watch replay` says why of each" in text
 
 
 def test_a_run_says_where_it_stands_at_its_end(tmp_path):

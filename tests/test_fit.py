@@ -332,11 +332,3 @@ def test_the_recorded_plain_logs_are_fitted_with_their_true_parameters(request):
     assert len(runs) == 2
     for run in runs:
         assert {name: run["simplest"][name] for name in true} == true
-
-
-def test_a_run_that_cannot_be_fitted_is_one_clear_line(tmp_path):
-    plain_run(tmp_path / "run", patience=99)
-    result = CliRunner().invoke(main, ["fit", str(tmp_path), "--metric", "val/loss", "--lr", "lr"])
-    assert result.exit_code == 2
-    assert result.stderr.startswith("plateau-watch: run 'run': the LR never falls")
-    assert result.stderr.count("\n") == 1

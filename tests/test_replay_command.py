@@ -213,11 +213,43 @@ def test_explain_says_what_each_step_decided(hooked):
     assert len(re.findall(r"^ +step \d+ ", text, re.MULTILINE)) == len(METRIC)
 
 
-@pytest.mark.parametrize("columns", [60, 80, 140])
+@pytest.mark.parametrize("columns", [40, 60, 80, 140])
 @pytest.mark.parametrize("ascii_only", [(), ("--ascii",)])
 def test_no_line_is_wider_than_the_terminal(hooked, columns, ascii_only):
     text = plateau_watch("replay", hooked, *ascii_only, "--explain", columns=columns).stdout
     assert max(map(cell_len, text.splitlines())) <= columns
+
+
+def test_a_narrow_page_has_a_list_for_a_table(hooked):
+    text = plateau_watch("replay", hooked, "--patience", "3", columns=40).stdout
+    words = text[text.index("\n  patience=3\n    reduced at") :].split()
+    assert words[:9] == [
+        "patience=3",
+        "reduced",
+        "at",
+        "12*",
+        "final",
+        "LR",
+        "0.01",
+        "leaves",
+        "at",
+    ]
+    assert "schedule" not in text
+
+
+LONG = "models/Hippocampus3.0/a_name_that_is_longer_than_the_page/validation"
+
+
+@pytest.mark.parametrize("command", ["replay", "runs", "fit", "explain"])
+@pytest.mark.parametrize("patience", [2, 99])
+def test_a_name_longer_than_the_page_is_wrapped_and_nothing_of_it_is_lost(
+    tmp_path, command, patience
+):
+    plain_run(tmp_path / LONG, patience=patience)
+    code = int(patience == 99 and command != "runs")
+    lines = plateau_watch(command, tmp_path, columns=40, code=code).stdout.splitlines()
+    assert max(map(cell_len, lines)) <= 40
+    assert LONG in "".join(line.strip() for line in lines)
 
 
 def test_ascii_means_ascii(hooked):
@@ -429,7 +461,6 @@ def test_runs_that_cannot_be_explained_are_listed_with_why(tmp_path):
         (["{logdir}", "--ran-with", "patienc=3"], "did you mean 'patience'?"),
         (["{logdir}", "--ran-with", "3"], "--ran-with takes name=value pairs, got '3'"),
         (["{logdir}", "--run", "rum"], "no run is named 'rum'; there are: 'run'"),
-        (["{logdir}", "--metric", "lr"], "run 'run' cannot be replayed: no plateau configuration"),
         (["{logdir}", *PLAIN, "-o", "{empty}/no/x"], "cannot write '{empty}/no/x': No such file"),
         (
             ["{logdir}", *PLAIN[:-1], "min_lr=0.1:0.2,patience=0"],

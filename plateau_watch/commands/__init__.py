@@ -1,7 +1,8 @@
 """plateau-watch on the command line: parse, read, replay, report, render.
 
-Standard output is the result, standard error is for people. Exit codes: 0 fine; 1 findings; 2
-usage error or nothing to read.
+Standard output is the result, standard error is for people. Exit codes: 0 fine; 1 findings (with
+`--check` a run that is not reproduced; always, that of all runs none can be explained); 2 usage
+error or nothing to read.
 """
 
 from __future__ import annotations

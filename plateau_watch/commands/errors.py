@@ -1,12 +1,18 @@
-"""errors: what plateau-watch refuses becomes one clear line and exit code 2."""
+"""errors: what plateau-watch refuses becomes one clear line and exit code 2.
+
+A terminal gets the line wrapped at its width; what reads a pipe gets it as one.
+"""
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
 import click
+from rich.console import Console
 
 from plateau_watch.errors import PlateauWatchError
 
@@ -18,7 +24,16 @@ class Refusal(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the line."""
-        click.echo(f"plateau-watch: {self.format_message()}", err=True, file=file)
+        line = f"plateau-watch: {self.format_message()}"
+        if sys.stderr.isatty():
+            line = textwrap.fill(
+                line,
+                Console(stderr=True).width,
+                subsequent_indent="  ",
+                break_on_hyphens=False,
+                break_long_words=False,
+            )
+        click.echo(line, err=True, file=file)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,13 @@ from rich.console import Console
 
 from plateau_watch.commands.errors import one_clear_line
 from plateau_watch.commands.output import PIPE_WIDTH
-from plateau_watch.commands.reading import fits, read_logdir, trainings
+from plateau_watch.commands.reading import read_logdir, trainings
 from plateau_watch.commands.reporting import reading_of, reading_options
 from plateau_watch.commands.stated import Stated
-from plateau_watch.errors import NotEnoughToldError
+from plateau_watch.commands.told import fits
+from plateau_watch.errors import NothingToReadError
 from plateau_watch.render.fit_report import as_json, as_text
 from plateau_watch.render.terminal import NARROWEST
-from plateau_watch.report import NotReplayed
 
 EPILOG = """\b
 Examples:
@@ -32,29 +31,30 @@ Examples:
 @click.argument("logdir", type=click.Path(path_type=Path))
 @reading_options
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
-def fit(logdir: Path, form: str, **options: Any) -> None:  # noqa: ANN401
+@click.pass_context
+def fit(context: click.Context, /, logdir: Path, form: str, **options: Any) -> None:  # noqa: ANN401
     """Find every configuration that reproduces the LR of the runs in LOGDIR exactly.
 
     Metric, LR and how they were logged are found where they are not said. What the log cannot tell
     apart stays a set: ranges of patience and cooldown, intervals of the threshold. The simplest
     member, nearest to the defaults, is proven by an exact replay.
     """
+    stderr = Console(stderr=True)
     with one_clear_line():
-        logs = read_logdir(logdir, options["pattern"], Console(stderr=True))
-        said = Stated(options["metric"], options["lrs"] or None, None, reading_of(options))
-        report = fits(trainings(logs, options["pattern"]), said)
-        if not report.fitted:
-            raise NotEnoughToldError(_nothing(report.not_fitted))
+        logs = read_logdir(logdir, options["pattern"], stderr)
+        said = Stated(
+            metric=options["metric"],
+            lrs=options["lrs"] or None,
+            reading=reading_of(options),
+            alone=options["alone"],
+        )
+        report = fits(trainings(logs, options["pattern"]), logdir, said, stderr)
+        if not report.fitted and not report.not_fitted:
+            raise NothingToReadError("there is no run with scalars that the hook did not record")
         if form == "json":
             click.echo(as_json(report), nl=False)
         else:
             width = shutil.get_terminal_size((PIPE_WIDTH, 24)).columns
             click.echo("\n".join(as_text(report, max(width, NARROWEST))))
-
-
-def _nothing(not_fitted: Sequence[NotReplayed]) -> str:
-    if not not_fitted:
-        return "there is no run with scalars that the hook did not record"
-    first = not_fitted[0]
-    more = f" (and {len(not_fitted) - 1} more such runs)" if not_fitted[1:] else ""
-    return f"run {first.run!r}{more}: {first.reason}"
+    if not report.fitted:
+        context.exit(1)

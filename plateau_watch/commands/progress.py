@@ -1,30 +1,54 @@
-"""progress: a bar on standard error for reading that takes longer than a second."""
+"""progress: a bar on standard error for reading or fitting that takes longer than a second."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 PATIENCE = 1.0
 """Seconds before the bar appears."""
 
+Advance = Callable[[int], None]
+"""To be told how much more was done."""
 
-@contextmanager
-def reading(total: int, console: Console) -> Iterator[Callable[[int], None]]:
+
+def reading(total: int, console: Console) -> AbstractContextManager[Advance]:
     """Yield a function to be told how many bytes were read.
 
     Args:
         total: bytes there are.
         console: standard error; nothing is shown where it is no terminal.
     """
+    return _bar(total, console, (TextColumn("reading"), BarColumn(), DownloadColumn()))
+
+
+def fitting(total: int, console: Console) -> AbstractContextManager[Advance]:
+    """Yield a function to be told how many trainings were fitted.
+
+    Args:
+        total: trainings there are.
+        console: standard error; nothing is shown where it is no terminal.
+    """
+    counted = TextColumn("{task.completed:.0f}/{task.total:.0f} trainings")
+    return _bar(total, console, (TextColumn("fitting"), BarColumn(), counted))
+
+
+@contextmanager
+def _bar(total: int, console: Console, columns: tuple[ProgressColumn, ...]) -> Iterator[Advance]:
     started = time.monotonic()
-    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    progress = Progress(*columns, console=console, transient=True)
-    task = progress.add_task("reading", total=total)
+    progress = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+    task = progress.add_task("", total=total)
 
     def advance(count: int) -> None:
         progress.update(task, advance=count)

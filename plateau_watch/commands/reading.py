@@ -1,41 +1,20 @@
-"""reading: a log directory -> what `compare` needs of each training, or why it cannot be had."""
+"""reading: a log directory -> its trainings: those that were asked for, and all others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from rich.console import Console
 
-from plateau_watch.alignment import from_series
-from plateau_watch.candidates import metric_candidates
 from plateau_watch.commands.progress import reading
-from plateau_watch.commands.stated import Stated, StatedFile, read_stated
-from plateau_watch.continuation import began, continued, goes_on_from, may_go_on
-from plateau_watch.detection import Detection, detect
-from plateau_watch.dialects import translate
-from plateau_watch.errors import ConfigError, NotEnoughToldError, NothingToReadError
-from plateau_watch.events.hparams import Hparams
+from plateau_watch.errors import NothingToReadError
 from plateau_watch.events.logdir import RunFiles, discover
 from plateau_watch.events.related import related
 from plateau_watch.events.run_reader import RunLog, read_trainings
-from plateau_watch.fitted import Fitted
-from plateau_watch.pairing import Tags, pairs
-from plateau_watch.parity import parity
-from plateau_watch.recording import RecordedTrace, Recording, from_trace
-from plateau_watch.render.facts import config_in_words
-from plateau_watch.render.feasible_set import in_words
-from plateau_watch.render.fit_report import FitReport
-from plateau_watch.replay import replay
-from plateau_watch.report import NotReplayed
-from plateau_watch.series import Series
-from plateau_watch.stated_hparams import StatedHparams, stated_in
-
-Found = Recording | NotReplayed
 
 Training = tuple[RunLog, ...]
 """The runs that one training wrote."""
@@ -52,10 +31,6 @@ class Trainings:
 
     asked: tuple[Training, ...]
     every: tuple[Training, ...]
-
-
-METRICS_SAID = 4
-"""Other metrics that explain the same LR and are said by name."""
 
 
 def read_logdir(logdir: Path, pattern: str | None, stderr: Console) -> tuple[RunLog, ...]:
@@ -79,221 +54,6 @@ def trainings(logs: Sequence[RunLog], pattern: str | None) -> Trainings:
     return Trainings(tuple(asked), every)
 
 
-def recordings(found_in: Trainings, logdir: Path, said: Stated) -> list[Found]:
-    """Return for each scheduler in the logs its recording, or why there is none.
-
-    Runs without scalars are left out.
-
-    Args:
-        found_in: the trainings.
-        logdir: the log directory, which may hold a plateau-watch.toml.
-        said: what options say.
-
-    Raises:
-        NothingToReadError: a tag was named that no run has.
-        ConfigError: the log directory's plateau-watch.toml cannot be used.
-    """
-    logs = [log for group in found_in.asked for log in group]
-    _must_exist([tag for tag in (said.metric, *(said.lrs or ())) if tag], logs)
-    stated_file = read_stated(logdir)
-    traced = {log.run for log in logs if log.traces}
-    found: list[Found] = []
-    for group in found_in.asked:
-        for log in group:
-            found += [_from_trace(trace, log, said) for trace in log.traces]
-        about = _about(group, said, stated_file)
-        plain = tuple(log for log in group if log.series and not log.traces)
-        beside_a_trace = any(_holds_one_of(log.directory, traced) for log in plain)
-        if plain and not (about == Stated() and beside_a_trace):
-            found.append(_from_series(plain, about, found_in.every))
-    return found
-
-
-def fits(found_in: Trainings, said: Stated) -> FitReport:
-    """Fit every training that no hook recorded; say of each other why not.
-
-    Arguments as for `recordings`.
-
-    Raises:
-        NothingToReadError: no run has a tag that was named.
-    """
-    logs = [log for group in found_in.asked for log in group]
-    _must_exist([tag for tag in (said.metric, *(said.lrs or ())) if tag], logs)
-    fitted: list[Fitted] = []
-    not_fitted: list[NotReplayed] = []
-    for group in found_in.asked:
-        plain = tuple(log for log in group if log.series and not log.traces)
-        if not plain:
-            continue
-        try:
-            found = _detected(plain, said, found_in.every)
-        except NotEnoughToldError as error:
-            not_fitted.append(NotReplayed(plain[0].run, str(error), _tags(plain)))
-        else:
-            notes = tuple(_notes(found))
-            fitted += [_with_warnings(each, notes) for each in found.fitted]
-    return FitReport(tuple(fitted), tuple(not_fitted))
-
-
-def _about(group: Training, said: Stated, stated_file: StatedFile) -> Stated:
-    """What is said of a training: by options, and for the rest in the log directory's file."""
-    for log in group:
-        for name in (log.run, log.directory):
-            written = stated_file.about(name)
-            if written != Stated():
-                return said.or_else(written)
-    return said
-
-
-def _holds_one_of(run: str, traced: Iterable[str]) -> bool:
-    """Whether a run's own scheduler is traced in a run right below it."""
-    return any(str(PurePosixPath(other).parent) == run and other != run for other in traced)
-
-
-def _from_trace(trace: RecordedTrace, log: RunLog, said: Stated) -> Found:
-    if trace.rows:
-        recording = from_trace(trace)
-        unused = ["what was said of this run is not used: the hook recorded it"]
-        return replace(recording, warnings=(*recording.warnings, *unused * (said != Stated())))
-    why = trace.problems[0] if trace.problems else "no step of the scheduler was taken yet"
-    return NotReplayed(log.run, f"the hook's trace has no usable row: {why}", _tags((log,)))
-
-
-def _from_series(group: Training, said: Stated, others: Sequence[Training]) -> Found:
-    try:
-        if said.config is not None:
-            return _as_stated(group, said)
-        found = _detected(group, said, others)
-    except (ConfigError, NotEnoughToldError) as error:
-        return NotReplayed(group[0].run, str(error), _tags(group))
-    first, *rest = found.fitted
-    told = _with_warnings(first, [*_notes(found), *_other_readings(rest)]).recording
-    return replace(told, possible=tuple(_its_set(first)))
-
-
-def _as_stated(group: Training, said: Stated) -> Recording:
-    """Read a training by a stated configuration: the metric and LR that it reproduces, if any.
-
-    Raises:
-        NotEnoughToldError: no metric and LR can be read as the steps of one scheduler.
-        ConfigError: a list `min_lr` that does not fit the number of LRs.
-    """
-    assert said.config is not None
-    first: Recording | None = None
-    refused: NotEnoughToldError | None = None
-    for metric, lrs in pairs(_series(group), Tags(said.metric, said.lrs)):
-        try:
-            recording = from_series(metric, lrs, said.config, said.reading)
-        except NotEnoughToldError as error:
-            refused = refused or error
-            continue
-        trace = replay(recording.config, recording.metric, recording.start)
-        if parity(recording, trace).exact:
-            return recording
-        first = first or recording
-    if first is None:
-        raise refused or NotEnoughToldError(f"it has no {said.metric!r} beside {said.lrs!r}")
-    return first
-
-
-def _detected(group: Training, said: Stated, others: Sequence[Training]) -> Detection:
-    """Find what explains a training; where it goes on from another one, the two together.
-
-    Raises:
-        NotEnoughToldError: nothing does.
-    """
-    tags = Tags(said.metric, said.lrs)
-    series, stated = _series(group), _stated(group)
-    found: list[Detection] = []
-    for other in others if may_go_on(series) else ():
-        before = _series(other)
-        if other[0].run == group[0].run or not goes_on_from(series, before):
-            continue
-        for until, seen in _checkpoints(before):
-            with suppress(NotEnoughToldError):
-                seams = (*_seams(other), began(series), *_seams(group))
-                both = continued(before, series, until)
-                joined = detect(both, tags, said.reading, stated, seams)
-                note = f"it goes on from run {other[0].run!r}{seen}: the two are read as one"
-                found.append(replace(joined, findings=(note, *joined.findings)))
-    by_statement = [each for each in found if each.fitted[0].recording.source == "hparams"]
-    best = next(iter(by_statement or found), None)
-    return best or detect(series, tags, said.reading, stated, _seams(group))
-
-
-def _checkpoints(earlier: Sequence[Series]) -> Iterator[tuple[int | None, str]]:
-    """Yield up to where a scheduler may have seen a training that was left, and how to say it.
-
-    Checkpoints are often written between a validation and the scheduler's step.
-    """
-    yield None, ""
-    metrics = metric_candidates(earlier)
-    if metrics:
-        last = int(metrics[0].steps[-1])
-        yield last, f" (from a checkpoint that does not know its last metric point, at step {last})"
-
-
-def _series(group: Training) -> list[Series]:
-    return [series for log in group for series in log.series.values()]
-
-
-def _seams(group: Training) -> tuple[float, ...]:
-    return tuple(sorted({seam for log in group for seam in log.seams}))
-
-
-def _stated(group: Training) -> StatedHparams | None:
-    hparams: Hparams = {}
-    for log in group:
-        hparams |= log.hparams
-    return stated_in(hparams)
-
-
-def _with_warnings(fitted: Fitted, lines: Iterable[str]) -> Fitted:
-    recording = fitted.recording
-    return replace(fitted, recording=replace(recording, warnings=(*recording.warnings, *lines)))
-
-
-def _notes(found: Detection) -> Iterator[str]:
-    """Say what was found besides the parameters."""
-    yield from found.findings
-    recording = found.fitted[0].recording
-    if found.stated is not None:
-        how = "reproduce it" if recording.source == "hparams" else "do not reproduce this LR"
-        yield f"the log's own hyper-parameters ({found.stated.said}) {how}"
-    if found.convention is not None:
-        yield f"its names are those of {found.convention.framework}"
-        if found.convention.rules == "keras":
-            in_keras = translate(recording.config, "keras", recording.start.lrs)
-            yield f"in Keras' words: {config_in_words(in_keras.config)}"
-    if found.also:
-        more = len(found.also) - METRICS_SAID
-        names = ", ".join(found.also[:METRICS_SAID]) + (f" and {more} more" if more > 0 else "")
-        yield f"other metrics explain the same LR as exactly: {names}; --metric decides"
-
-
-def _its_set(fitted: Fitted) -> Iterator[str]:
-    """Say the set that a fitted configuration is only the simplest member of."""
-    if fitted.recording.source == "fitted":
-        yield "fitted: the simplest of all that reproduce this log exactly, which are"
-        yield from in_words(fitted.fit)
-
-
-def _other_readings(others: Sequence[Fitted]) -> Iterator[str]:
-    """Say what else a logged LR may mean, and the parameters that it then has."""
-    for other in others:
-        yield (
-            f"or, with LRs logged {other.recording.logged} the step, a set whose simplest member "
-            f"is {config_in_words(other.recording.config)}: --lr-logged decides"
-        )
-
-
-def _must_exist(named: Sequence[str], logs: Sequence[RunLog]) -> None:
-    tags = dict.fromkeys(tag for log in logs for tag in log.series)
-    for tag in named:
-        if tag not in tags:
-            raise NothingToReadError(f"no run has a tag {tag!r}{_nearest(tag, tags)}")
-
-
 def _matches(log: RunLog, pattern: str) -> bool:
     return fnmatchcase(log.run, pattern) or fnmatchcase(log.directory, pattern)
 
@@ -307,7 +67,7 @@ def _chosen(runs: tuple[RunFiles, ...], pattern: str | None) -> tuple[RunFiles, 
     named |= {run.name for run in runs if fnmatchcase(run.name, pattern)}
     if not named:
         names = [run.name for run in runs]
-        raise NothingToReadError(f"no run is named {pattern!r}{_nearest(pattern, names)}")
+        raise NothingToReadError(f"no run is named {pattern!r}{nearest(pattern, names)}")
     parents = {PurePosixPath(name).parent for name in named}
     return tuple(
         run
@@ -320,7 +80,7 @@ def _in(run: str, named: Iterable[str]) -> bool:
     return str(PurePosixPath(run).parent) in named
 
 
-def _nearest(name: str, names: Iterable[str]) -> str:
+def nearest(name: str, names: Iterable[str]) -> str:
     """List what there is, nearest first."""
     names = list(names)
     near = get_close_matches(name, names, n=3, cutoff=0.3)
@@ -334,7 +94,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _tags(group: Sequence[RunLog]) -> Mapping[str, int]:
-    return {tag: len(series) for log in group for tag, series in log.series.items()}

@@ -77,7 +77,7 @@ def replay(context: click.Context, /, logdir: Path, **options: Any) -> None:  # 
             raise ConfigError("with --dialect there are no alternatives in torch's words; see --as")
         dialects = parse_dialects(options["dialects"])
         report = report_on(logdir, options, grid(choices) if choices else None, dialects)
-        if options["directory"]:
+        if options["directory"] and report.runs:
             _write_for_tensorboard(options["directory"], report, logdir)
         put(
             report,
@@ -87,7 +87,7 @@ def replay(context: click.Context, /, logdir: Path, **options: Any) -> None:  # 
             explain=options["explain"],
             ascii_only=options["ascii_only"],
         )
-    if options["check"] and not _all_reproduced(report):
+    if not report.runs or (options["check"] and not _all_reproduced(report)):
         context.exit(1)
 
 

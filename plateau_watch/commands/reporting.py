@@ -12,13 +12,14 @@ from rich.console import Console
 
 from plateau_watch.alignment import Reading
 from plateau_watch.commands.parameters import parse_ran_as, parse_ran_with
-from plateau_watch.commands.reading import read_logdir, recordings, trainings
+from plateau_watch.commands.reading import read_logdir, trainings
 from plateau_watch.commands.stated import Stated
+from plateau_watch.commands.told import recordings
 from plateau_watch.comparison import compare
 from plateau_watch.dialect_comparison import compare_by, with_dialects
-from plateau_watch.dialects import DIALECTS, Config, dialect, nearest_of_torch
-from plateau_watch.errors import ConfigError, NotEnoughToldError
-from plateau_watch.recording import Meaning, Recording
+from plateau_watch.dialects import DIALECTS, Config, dialect, dialect_of, nearest_of_torch
+from plateau_watch.errors import ConfigError, NothingToReadError
+from plateau_watch.recording import Recording
 from plateau_watch.report import NotReplayed, Report, RunReport
 from plateau_watch.whatif import Overrides
 
@@ -52,6 +53,11 @@ _READING = (
         type=click.IntRange(min=1),
         default=1,
         help="The scheduler stepped N times on each metric point.",
+    ),
+    click.option(
+        "--alone",
+        is_flag=True,
+        help="Read every run by itself, even where it goes on from another one.",
     ),
     click.option("--run", "pattern", metavar="GLOB", help="Only runs with such a name."),
 )
@@ -107,39 +113,38 @@ def report_on(
         dialects: frameworks whose rules are followed beside the real ones, by name.
 
     Raises:
-        NothingToReadError: no event file, run or tag of that name.
-        NotEnoughToldError: no run can be replayed; the message says what is missing.
-        ConfigError: a stated configuration that torch would refuse.
+        NothingToReadError: no event file, run or tag of that name, or no scalar in any.
+        ConfigError: a stated configuration that torch would refuse, or that no run can have.
     """
-    ran_as = _ran_as(options)
-    said = _said(options, ran_as)
-    logs = read_logdir(logdir, options["pattern"], Console(stderr=True))
-    found = recordings(trainings(logs, options["pattern"]), logdir, said)
+    said = _said(options)
+    stderr = Console(stderr=True)
+    logs = read_logdir(logdir, options["pattern"], stderr)
+    told = recordings(trainings(logs, options["pattern"]), logdir, said, stderr)
     report = Report(
         logdir=str(logdir),
         runs=tuple(
-            with_dialects(_compared(item, alternatives, ran_as, options["lr_logged"]), dialects)
-            for item in found
-            if isinstance(item, Recording)
+            with_dialects(_compared(each.found, each.said, alternatives), dialects)
+            for each in told
+            if isinstance(each.found, Recording)
         ),
-        not_replayed=tuple(item for item in found if isinstance(item, NotReplayed)),
+        not_replayed=tuple(each.found for each in told if isinstance(each.found, NotReplayed)),
         warnings=tuple(damage for log in logs for damage in log.damages),
     )
-    if not report.runs:
-        raise NotEnoughToldError(_nothing(report))
+    if not report.runs and not report.not_replayed:
+        raise NothingToReadError(f"no scalars in the event files below {report.logdir!r}")
     return report
 
 
 def _compared(
-    recording: Recording,
-    alternatives: Sequence[Overrides] | None,
-    ran_as: Config | None,
-    logged: Meaning | None,
+    recording: Recording, said: Stated, alternatives: Sequence[Overrides] | None
 ) -> RunReport:
     """Compare a run by the rules it had; what the hook recorded had torch's."""
-    if ran_as is None or recording.rows:
+    if said.ran_as is None or recording.rows:
         return compare(recording, alternatives)
-    return compare_by(recording, ran_as, logged)
+    report = compare_by(recording, said.ran_as, said.reading.logged)
+    name = dialect_of(said.ran_as).name
+    left_out = f"the alternatives are in torch's words, and left out for a run of {name}; see --as"
+    return replace(report, warnings=(*report.warnings, *[left_out] * bool(alternatives)))
 
 
 def _ran_as(options: Mapping[str, Any]) -> Config | None:
@@ -159,33 +164,19 @@ def _ran_as(options: Mapping[str, Any]) -> Config | None:
     return parse_ran_as(ran_with, name)
 
 
-def _said(options: Mapping[str, Any], ran_as: Config | None) -> Stated:
-    """Collect what the options say; a run of another framework has torch's nearest settings.
-
-    Those align such a run; what its LRs mean is found out by its own rules later.
-    """
-    ran_with, reading = options["ran_with"], reading_of(options)
+def _said(options: Mapping[str, Any]) -> Stated:
+    """Collect what the options say."""
+    ran_as, ran_with = _ran_as(options), options["ran_with"]
     config = None
     if ran_as is not None:
         config = nearest_of_torch(ran_as)
-        reading = replace(reading, logged=reading.logged or "after")
     elif ran_with is not None:
         config = parse_ran_with(ran_with)
     return Stated(
-        metric=options["metric"], lrs=options["lrs"] or None, config=config, reading=reading
+        metric=options["metric"],
+        lrs=options["lrs"] or None,
+        config=config,
+        reading=reading_of(options),
+        alone=options["alone"],
+        ran_as=ran_as,
     )
-
-
-def _nothing(report: Report) -> str:
-    if not report.not_replayed:
-        return f"no scalars in the event files below {report.logdir!r}"
-    first = max(report.not_replayed, key=_tells)
-    tags = ", ".join(list(first.tags)[:8]) or "none"
-    others = len(report.not_replayed) - 1
-    more = f" (and {others} more such runs)" if others else ""
-    return f"run {first.run!r} cannot be replayed{more}: {first.reason}; its tags: {tags}"
-
-
-def _tells(run: NotReplayed) -> int:
-    """How much a reason says: an LR that nothing explains, one that never falls, tags missing."""
-    return 2 * run.reason.startswith("no plateau") + run.reason.startswith("the LR")

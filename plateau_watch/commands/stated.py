@@ -10,7 +10,9 @@ It comes from options, and for what no option says from `plateau-watch.toml` in 
     skip-first = 1             # metric points that the scheduler never saw; none where absent
     every = 2                  # it saw every second metric point; every one where absent
     repeat = 4                 # it stepped so often on each; once where absent
+    alone = true               # not read with the run that it goes on from; it is where absent
     ran-with = { patience = 3, factor = 0.5 }
+    dialect = "keras"          # whose words ran-with is in, and whose rules; torch's where absent
 
 The first table that matches a run counts. Nothing here is guessed.
 """
@@ -18,23 +20,41 @@ The first table that matches a run counts. Nothing here is guessed.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from plateau_watch.alignment import FOUND_OUT, MEANINGS, Reading
 from plateau_watch.commands.parameters import stated_config
 from plateau_watch.config import PlateauConfig
+from plateau_watch.dialects import Config, dialect, nearest_of_torch, stated
 from plateau_watch.errors import ConfigError
 
 FILE_NAME = "plateau-watch.toml"
 
 Kind = TypeVar("Kind")
 
-_NAMES: dict[type, str] = {str: "string", list: "list of tables", dict: "table"}
+_NAMES: dict[type, str] = {
+    str: "a string",
+    list: "a list of tables",
+    dict: "a table",
+    bool: "true or false",
+}
 
-_KEYS = ("match", "metric", "lr", "lr-logged", "skip-first", "every", "repeat", "ran-with")
+_KEYS = (
+    "match",
+    "metric",
+    "lr",
+    "lr-logged",
+    "skip-first",
+    "every",
+    "repeat",
+    "alone",
+    "ran-with",
+    "dialect",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +64,23 @@ class Stated:
     Attributes:
         metric: tag of the metric.
         lrs: tag of each param group's LR.
-        config: the configuration the run had.
+        config: the configuration the run had; of a run of another framework torch's nearest one.
         reading: how the log is to be read.
+        alone: it is read by itself, even where it goes on from another run.
+        ran_as: the configuration that a run of another framework had, in that one's words.
     """
 
     metric: str | None = None
     lrs: tuple[str, ...] | None = None
     config: PlateauConfig | None = None
     reading: Reading = FOUND_OUT
+    alone: bool = False
+    ran_as: Config | None = None
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing is said of the run's scheduler: no tag, no configuration, no reading."""
+        return replace(self, alone=False) == Stated()
 
     def or_else(self, other: Stated) -> Stated:
         """Return this, with what it does not say taken from another."""
@@ -60,6 +89,8 @@ class Stated:
             lrs=self.lrs or other.lrs,
             config=self.config or other.config,
             reading=other.reading if self.reading == FOUND_OUT else self.reading,
+            alone=self.alone or other.alone,
+            ran_as=self.ran_as if self.config else other.ran_as,
         )
 
 
@@ -98,18 +129,39 @@ def _table(table: object) -> tuple[str, Stated]:
     logged = said.get("lr-logged")
     if logged is not None and logged not in MEANINGS:
         raise ConfigError(f"lr-logged must be 'before' or 'after' or 'late', got {logged!r}")
-    config = said.get("ran-with")
+    ran_as = _ran_as(said)
     return _expected(str, "match", said.get("match", "*")), Stated(
         metric=_expected(str, "metric", said["metric"]) if "metric" in said else None,
         lrs=_tags(said["lr"]) if "lr" in said else None,
-        config=None if config is None else stated_config(_expected(dict, "ran-with", config)),
+        config=None if ran_as is None else nearest_of_torch(ran_as),
         reading=Reading(
             logged,
             skip_first=_count("skip-first", said.get("skip-first", 0), 0),
             every=_count("every", said.get("every", 1), 1),
             repeat=_count("repeat", said.get("repeat", 1), 1),
         ),
+        alone=_expected(bool, "alone", said.get("alone", False)),
+        ran_as=None if isinstance(ran_as, PlateauConfig) else ran_as,
     )
+
+
+def _ran_as(said: Mapping[str, Any]) -> Config | None:
+    """Read `ran-with` in the words of its dialect; None where it is not said."""
+    name = dialect(_expected(str, "dialect", said.get("dialect", "torch"))).name
+    if "ran-with" in said:
+        words = _expected(dict, "ran-with", said["ran-with"])
+        if name == "torch":
+            return stated_config(words)
+        values = {
+            word: tuple(value) if isinstance(value, list) else value
+            for word, value in words.items()
+        }
+        return stated(name, values)
+    if "dialect" in said:
+        raise ConfigError(
+            "dialect says in whose words ran-with is: give that too ({} for the defaults)"
+        )
+    return None
 
 
 def _count(key: str, value: object, lowest: int) -> int:
@@ -126,5 +178,5 @@ def _tags(lr: object) -> tuple[str, ...]:
 def _expected(kind: type[Kind], key: str, value: object) -> Kind:
     """Return a value that is of the kind a key takes."""
     if not isinstance(value, kind):
-        raise ConfigError(f"{key} must be a {_NAMES[kind]}, got {value!r}")
+        raise ConfigError(f"{key} must be {_NAMES[kind]}, got {value!r}")
     return value

@@ -23,6 +23,13 @@ from plateau_watch.precision import Precision, coarsest
 from plateau_watch.recording import ConfigRecord, RecordedTrace, TraceRow
 from plateau_watch.series import Restart, Series, alive, surviving
 
+TEXT = "text"
+"""The plugin that texts are for."""
+
+MOST_TEXTS = 32
+"""Texts that are kept of a file: configurations are written first, and samples go on for ever.
+Each is 64 KiB at most, as any tensor that is parsed."""
+
 
 @dataclass(slots=True)
 class Points:
@@ -65,6 +72,7 @@ class FileContent:
         entries: the hook's traces, by prefix.
         restarts: for each SessionLog.START its step, and how much of each tag and trace was there.
         hparams: hyper-parameters that a framework stated (HParams), by name.
+        texts: the first text of each tag, of so many tags as are kept.
         damages: what was passed over, one line each.
         plugins: the plugin of each tag, as far as it was said; files of one directory share it,
             since a writer may say it once.
@@ -74,6 +82,7 @@ class FileContent:
     entries: dict[str, list[TraceEntry]] = field(default_factory=dict)
     restarts: list[tuple[int, dict[str, int], dict[str, int]]] = field(default_factory=list)
     hparams: Hparams = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
     damages: list[str] = field(default_factory=list)
     plugins: dict[str, str] = field(default_factory=dict)
 
@@ -91,6 +100,8 @@ class FileContent:
                 self._take_trace(value, event)
             elif plugin in ("", "scalars"):
                 self._take_scalar(value, event)
+            elif plugin == TEXT:
+                self._take_text(value)
 
     def span(self) -> tuple[float, float] | None:
         """Return the lowest and highest wall time at which a tag begins or ends; None without."""
@@ -116,6 +127,13 @@ class FileContent:
         points.wall_times.append(event.wall_time)
         points.values.append(number)
         points.precisions.add(precision)
+
+    def _take_text(self, value: Value) -> None:
+        if value.tensor is None or value.tag in self.texts or len(self.texts) >= MOST_TEXTS:
+            return
+        text = tensors.text(value.tensor)
+        if text is not None:
+            self.texts[value.tag] = text
 
     def _take_trace(self, value: Value, event: Event) -> None:
         prefix, _, what = value.tag.rpartition("/")

@@ -39,6 +39,7 @@ class RunLog:
         hparams: hyper-parameters that the log states, by name.
         seams: wall times at which a file begins that was written after those before it: from
             there on another process may have gone on with the training.
+        texts: texts that the log holds, by tag; of a tag, the last file's first.
         damages: what was passed over, one line each.
     """
 
@@ -50,6 +51,7 @@ class RunLog:
     damages: tuple[str, ...]
     hparams: Hparams = field(default_factory=dict)
     seams: tuple[float, ...] = ()
+    texts: dict[str, str] = field(default_factory=dict)
 
 
 def _nothing(_: int) -> None:
@@ -93,8 +95,10 @@ def _joined(
     name: str, directory: str, files: tuple[Path, ...], contents: Sequence[FileContent]
 ) -> RunLog:
     hparams: Hparams = {}
+    texts: dict[str, str] = {}
     for content in contents:
         hparams |= content.hparams
+        texts |= content.texts
     return RunLog(
         run=name,
         directory=directory,
@@ -104,6 +108,7 @@ def _joined(
         damages=tuple(damage for content in contents for damage in content.damages),
         hparams=hparams,
         seams=tuple(_seams(contents)),
+        texts=texts,
     )
 
 

@@ -1,4 +1,4 @@
-"""tensors: the bytes of a TensorProto -> a scalar, a row of doubles, or a string.
+"""tensors: the bytes of a TensorProto -> a scalar, a row of doubles, a string, or a text.
 
 Only small tensors are parsed, and only of the shapes that are wanted: a tensor that claims a shape
 it does not hold is none of them. Parsing is TensorBoard's own proto; TensorBoard's conversion is
@@ -75,6 +75,19 @@ def string(message: memoryview) -> str | None:
     if tensor is None or tensor.dtype != DataType.DT_STRING or len(tensor.string_val) != 1:
         return None
     return bytes(tensor.string_val[0]).decode("utf-8", errors="replace")
+
+
+def text(message: memoryview) -> str | None:
+    """Return the strings of a tensor as lines, those of a matrix as rows of a table; or None."""
+    tensor = _parsed(message)
+    if tensor is None or tensor.dtype != DataType.DT_STRING or not tensor.string_val:
+        return None
+    strings = [bytes(each).decode("utf-8", errors="replace") for each in tensor.string_val]
+    shape = [dim.size for dim in tensor.tensor_shape.dim]
+    if len(shape) != 2 or shape[0] * shape[1] != len(strings):
+        return "\n".join(strings)
+    rows = (strings[first : first + shape[1]] for first in range(0, len(strings), shape[1]))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def tensor_of_doubles(numbers: tuple[float, ...]) -> TensorProto:

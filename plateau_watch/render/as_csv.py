@@ -1,4 +1,7 @@
-"""as_csv: a replay report as CSV, one row for each schedule, numbers with all their digits."""
+"""as_csv: a replay report as CSV, one row for each schedule, numbers with all their digits.
+
+A run that could not be replayed has one row with its name and the reason.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ COLUMNS = (
     "diverges_at",
     "checked",
     "mismatches",
+    "not_replayed",
 )
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -32,6 +36,8 @@ def as_csv(report: Report) -> str:
     writer.writeheader()
     for row in schedule_rows(report):
         writer.writerow({**row, "run": _inert(row["run"])})
+    for run in report.not_replayed:
+        writer.writerow({"run": _inert(run.run), "not_replayed": _inert(run.reason)})
     return text.getvalue()
 
 

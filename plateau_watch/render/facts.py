@@ -76,7 +76,7 @@ def _logged(recording: Recording) -> str:
 _SOURCES = {
     "recorded": "recorded by the hook",
     "given": "as given",
-    "hparams": "as the log's hyper-parameters state",
+    "hparams": "as the log itself states",
     "fitted": "fitted",
 }
 

@@ -35,7 +35,7 @@ class FitReport:
 def as_text(report: FitReport, width: int) -> Iterator[str]:
     """Yield lines: for each run what was looked at, the simplest member, and the whole set."""
     for found in report.fitted:
-        yield printable(found.recording.run)
+        yield from _wrapped("", printable(found.recording.run), width)
         for name, text in _facts(found):
             yield from _wrapped(f"  {name:<10}", printable(text), width)
         yield ""

@@ -1,6 +1,6 @@
 """terminal: a replay report for people: header, swimlanes on one step axis, table, decisions.
 
-Made for any width from 60 columns, with and without colour, in Unicode or ASCII. Names from the
+Made for any width from 40 columns, with and without colour, in Unicode or ASCII. Names from the
 log are data: they are never read as markup, and control characters in them are not sent on.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.box import ASCII as ASCII_BOX
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
@@ -31,7 +31,9 @@ from plateau_watch.render.swimlane import (
 )
 from plateau_watch.report import NotReplayed, Report, RunReport, Schedule
 
-NARROWEST = 60
+NARROWEST = 40
+NARROWEST_TABLE = 60
+"""Columns below which the table is a list."""
 LANES = 12
 """Schedules drawn as swimlanes; the table below them has all."""
 GROUPS = 3
@@ -59,7 +61,7 @@ def print_report(
 
     Args:
         report: what to print.
-        console: where; its width is used, 60 columns at least.
+        console: where; its width is used, 40 columns at least.
         explain: add what each step of the real schedule decided, in words.
         ascii_only: use no other characters of our own.
     """
@@ -123,13 +125,15 @@ class _Page:
 
     def _title(self, name: str) -> RenderableType:
         characters = "=" if self.glyphs is ASCII else "━"
-        title = Text(printable(name), style="bold")
+        title = Text(printable(name), style="bold", overflow="fold")
+        if title.cell_len > self.width - 2:
+            return title
         return Rule(title, align="left", characters=characters, style="dim")
 
     def _header(self, run: RunReport) -> RenderableType:
         grid = Table.grid(padding=(0, 2))
         grid.add_column(style="dim")
-        grid.add_column()
+        grid.add_column(overflow="fold")
         for name, fact in facts(run):
             bad = name == "parity" and not run.parity.exact
             grid.add_row(f"  {name}", Text(printable(fact), style="bold red" if bad else ""))
@@ -142,8 +146,8 @@ class _Page:
         margin = self._margin(run, shown)
         axis = Axis([int(step) for step in run.recording.steps], self.width - margin - 1)
         if axis.steps_a_column > 1:
-            said = f"  each column holds {axis.steps_a_column} steps and shows the weightiest"
-            yield Text(said, style="dim")
+            said = f"each column holds {axis.steps_a_column} steps and shows the weightiest"
+            yield Padding(Text(said, style="dim"), (0, 0, 0, 2))
         yield Text(f"  {'step':<{margin - 2}}{axis.ticks()}", style="dim", overflow="crop")
         for schedule in shown:
             yield from self._lane(schedule, run.recording.lr_tags, axis, margin)
@@ -173,6 +177,8 @@ class _Page:
             yield _line(printable(name), margin, lr_lane(schedule, group, axis, self.glyphs))
 
     def _table(self, run: RunReport) -> RenderableType:
+        if self.width < NARROWEST_TABLE:
+            return Padding(_list(run), (1, 0, 1, 2))
         box = ASCII_BOX if self.glyphs is ASCII else SIMPLE_HEAD
         table = Table(box=box, header_style="dim", pad_edge=False, show_edge=False)
         for heading in HEADINGS:
@@ -188,6 +194,20 @@ def _line(label: str, margin: int, cells: Iterable[Cell]) -> Text:
         style = _STYLES[cell.kind]
         line.append(cell.text, style=f"dim {style}" if cell.hypothetical else style)
     return line
+
+
+def _list(run: RunReport) -> RenderableType:
+    """What the table says, one schedule below the other."""
+    lines: list[RenderableType] = []
+    for label, *cells in table_cells(run, STEPS_A_CELL):
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="dim", no_wrap=True)
+        grid.add_column(overflow="fold")
+        for heading, cell in zip(HEADINGS[1:], cells, strict=True):
+            if cell not in ("", "-"):
+                grid.add_row(f"  {heading}", Text(cell))
+        lines += [Text(label, style="bold", overflow="fold"), grid]
+    return Group(*lines)
 
 
 def _decisions(run: RunReport) -> RenderableType:
