@@ -9,9 +9,8 @@ place, or two places at once, is refused and not bent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,11 +18,13 @@ from plateau_watch.config import PlateauConfig
 from plateau_watch.errors import NotEnoughToldError
 from plateau_watch.joining import Joined, joins
 from plateau_watch.parity import lr_mismatches
-from plateau_watch.precision import Precision, coarsest, preimage, shortest_decimal
+from plateau_watch.precision import coarsest, shortest_decimal
+from plateau_watch.reading import FOUND_OUT, Reading, guesses, limits, mixtures
 from plateau_watch.recording import Meaning, Recording
 from plateau_watch.replay import Trace, replay
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
+from plateau_watch.starts import starts_that_fit
 
 MEANINGS: tuple[Meaning, ...] = ("after", "before", "late")
 
@@ -31,27 +32,6 @@ Lrs = tuple[float, ...]
 
 ALONG_STEPS = ("step", "since")
 """Ways of joining that believe the steps; the others are tried where these lead nowhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What was said about how a log is to be read.
-
-    Attributes:
-        logged: what a logged LR means; None to find out.
-        skip_first: metric points at the beginning that the scheduler never saw.
-        every: the scheduler saw every k-th metric point, from the k-th on.
-        repeat: the scheduler stepped so many times on each point that it saw.
-    """
-
-    logged: Meaning | None = None
-    skip_first: int = 0
-    every: int = 1
-    repeat: int = 1
-
-
-FOUND_OUT = Reading()
-"""Nothing was said."""
 
 
 def from_series(
@@ -178,8 +158,8 @@ def _recording(
         config=config,
         source="given",
         start=PlateauState.initial(config, (shortest_decimal(lr, precision) for lr in first)),
-        guesses=tuple(_guesses(metric, lrs, joined, meaning, said)),
-        warnings=(*_mixtures((metric, *lrs)), *_limits(metric, lrs, joined, meaning)),
+        guesses=tuple(guesses(metric, lrs, joined, meaning, said)),
+        warnings=(*mixtures((metric, *lrs)), *limits(metric, lrs, joined, meaning)),
     )
 
 
@@ -260,99 +240,3 @@ def _starts(recording: Recording) -> Iterator[Recording]:
     lrs = starts_that_fit(recording, recording.config.factor)
     if lrs:
         yield replace(recording, start=replace(recording.start, lrs=lrs))
-
-
-def starts_that_fit(recording: Recording, factor: float) -> tuple[float, ...] | None:
-    """Return a starting LR of each group that leads to the logged levels; None if there is none.
-
-    It is the middle of those that do: within the rounding of the first logged LR, and of every
-    later level as long as they follow the factor.
-    """
-    columns = zip(*(lrs for lrs in recording.lrs if lrs is not None), strict=True)
-    starts = [_start_that_fits(column, factor, recording.lr_precision) for column in columns]
-    return None if None in starts else tuple(lr for lr in starts if lr is not None)
-
-
-def _start_that_fits(logged: Sequence[float], factor: float, precision: Precision) -> float | None:
-    levels = [level for level, _ in groupby(logged)]
-    low, high = preimage(levels[0], precision)
-    scale = 1.0
-    for level in levels[1:]:
-        scale *= factor
-        level_low, level_high = preimage(level, precision)
-        if scale <= 0 or level_high < low * scale or level_low > high * scale:
-            break
-        low, high = max(low, level_low / scale), min(high, level_high / scale)
-    return (low + high) / 2 if low < high else None
-
-
-def _mixtures(series: Iterable[Series]) -> list[str]:
-    """Warn of series in which later writes replaced earlier ones: they may mix trainings."""
-    return [
-        f"{points.superseded} point(s) of {points.tag!r} were written again later (a restart, or "
-        "several trainings in one directory); of each step the last write counts"
-        for points in series
-        if points.superseded
-    ]
-
-
-_HOW = {
-    "step": "",
-    "since": "",
-    "order": "steps count different things: the i-th LR is taken for the i-th metric point",
-    "clock": "steps count different things: LRs are taken by wall time",
-}
-
-
-def _guesses(
-    metric: Series, lrs: Sequence[Series], joined: Joined, meaning: Meaning, said: Reading
-) -> Iterator[str]:
-    """Say what was found out about how the log is to be read."""
-    if said.logged is None:
-        yield {
-            "before": "an LR is the one before the scheduler's step at its metric point",
-            "after": "an LR is the one after the scheduler's step at its metric point",
-            "late": "LRs are logged one step late, and the first is missing",
-        }[meaning]
-    if meaning == "late" and joined.beside[0] is not None:
-        yield "LRs are logged one step late, or the scheduler saw each metric one step late"
-    if said.skip_first:
-        yield f"the scheduler never saw the first {said.skip_first} metric point(s)"
-    if said.every > 1:
-        yield f"the scheduler saw every {_ordinal(said.every)} metric point only"
-    if said.repeat > 1:
-        yield f"the scheduler stepped {said.repeat} times on each metric point"
-    if lrs[0].run != metric.run:
-        yield f"the LR is that of run {lrs[0].run!r}"
-    if _HOW[joined.way]:
-        yield _HOW[joined.way]
-
-
-def _ordinal(count: int) -> str:
-    return f"{count}{ {2: 'nd', 3: 'rd'}.get(count, 'th') }"
-
-
-def _limits(
-    metric: Series, lrs: Sequence[Series], joined: Joined, meaning: Meaning
-) -> Iterator[str]:
-    """Say what cannot be checked."""
-    found, missing = joined.found, sum(lrs is None for lrs in joined.beside[meaning == "late" :])
-    if joined.way == "since":
-        shared = len(np.intersect1d(metric.steps, lrs[0].steps))
-        if shared < found:
-            yield (
-                f"metric and LR share {shared or 'no'} step{'s' * (shared > 1)}: "
-                "each metric point takes the LR last logged"
-            )
-    if missing:
-        yield (f"an LR is logged at {found} of {len(metric)} metric steps; only those are checked")
-    if meaning == "after" and joined.following not in (None, joined.beside[-1]):
-        assert joined.following is not None
-        lr = ", ".join(f"{lr:.6g}" for lr in joined.following)
-        yield f"after the last metric point {lrs[0].tag!r} is {lr}; that is not checked"
-    ramp = joined.between[0] - {joined.beside[0]}
-    if ramp and joined.beside[0] is not None:
-        yield (
-            "the LR rises before the first metric point: a warmup, of which the scheduler saw "
-            "nothing"
-        )

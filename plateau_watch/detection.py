@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from plateau_watch.alignment import FOUND_OUT, Reading
 from plateau_watch.candidates import expected_mode, is_per_batch, unlikeliness
 from plateau_watch.config import Mode, PlateauConfig
 from plateau_watch.conventions import Convention, convention_of
@@ -24,6 +23,7 @@ from plateau_watch.lr_shape import falls_unevenly
 from plateau_watch.miss import closest_miss
 from plateau_watch.pairing import NOTHING_SAID, Tags, pairs
 from plateau_watch.plausibility import STRANGE, coincidence, is_telling, strangeness
+from plateau_watch.reading import FOUND_OUT, Reading
 from plateau_watch.replay import replay
 from plateau_watch.rules_fit import Scope
 from plateau_watch.scheduler import PlateauState

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from plateau_watch.alignment import FOUND_OUT, Reading, alignments
+from plateau_watch.alignment import alignments
 from plateau_watch.config import TORCH_DEFAULTS, Mode, PlateauConfig
 from plateau_watch.errors import ConfigError, NotEnoughToldError
 from plateau_watch.fit import ENOUGH_REDUCTIONS, NEVER_FALLS, TORCH, Fit, Rulebook, fit
 from plateau_watch.observation import observe
+from plateau_watch.reading import FOUND_OUT, Reading
 from plateau_watch.recording import Recording, Source
 from plateau_watch.series import Series
 from plateau_watch.simplest import Proven, prove

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from plateau_watch.alignment import starts_that_fit
 from plateau_watch.config import TORCH_DEFAULTS, PlateauConfig
 from plateau_watch.history import Counts
 from plateau_watch.intervals import Interval
@@ -24,6 +23,7 @@ from plateau_watch.recording import Recording
 from plateau_watch.replay import Counters, OutsideChange, replay
 from plateau_watch.rules_fit import Rules
 from plateau_watch.scheduler import LrDtype, PlateauState, rounded
+from plateau_watch.starts import starts_that_fit
 
 MOST_TIMINGS, MOST_FACTORS, MOST_PROVEN = 400, 6, 400
 """Candidates that are tried before giving up: rules with a threshold, factors of one interval, and

@@ -9,13 +9,14 @@ import pytest
 from click.testing import CliRunner
 from torch.utils.tensorboard import SummaryWriter
 
-from plateau_watch.alignment import Reading, from_series
+from plateau_watch.alignment import from_series
 from plateau_watch.commands import main
 from plateau_watch.comparison import compare
 from plateau_watch.config import PlateauConfig
 from plateau_watch.continuation import continued, goes_on_from
 from plateau_watch.detection import Tags, detect
 from plateau_watch.errors import NotEnoughToldError
+from plateau_watch.reading import Reading
 from plateau_watch.replay import replay
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from plateau_watch.alignment import Reading, alignments
+from plateau_watch.alignment import alignments
 from plateau_watch.commands import main
 from plateau_watch.comparison import compare
 from plateau_watch.config import PlateauConfig
@@ -18,6 +18,7 @@ from plateau_watch.errors import NotEnoughToldError
 from plateau_watch.fit import KERAS, NEVER_FALLS, Rulebook, fit
 from plateau_watch.fitted import fitted
 from plateau_watch.history import ANY
+from plateau_watch.reading import Reading
 from plateau_watch.replay import replay
 from plateau_watch.rules_fit import Fired, Scope, rules_by_known
 from plateau_watch.scheduler import PlateauState
@@ -309,7 +310,7 @@ def test_the_fit_command_says_the_simplest_member_and_the_set(tmp_path):
     text = plateau_watch("fit", tmp_path, "--metric", "val/loss", "--lr", "lr")
     assert "simplest  mode=min factor=0.1 patience=2 threshold=0.0001" in text
     assert "mode min; patience 2; cooldown" in text
-    assert "\n  open      patience and cooldown" in text
+    assert "\n  open      threshold" in text
     document = json.loads(
         plateau_watch("fit", tmp_path, "--metric", "val/loss", "--lr", "lr", "--format", "json")
     )

@@ -1,14 +1,19 @@
 """A training resumed without its scheduler's state: a fresh one, where the log has a seam."""
 
+import json
 import random
 
 import pytest
+from click.testing import CliRunner
+from torch.utils.tensorboard import SummaryWriter
 
+from plateau_watch.commands import main
 from plateau_watch.config import PlateauConfig
 from plateau_watch.detection import detect
 from plateau_watch.errors import NotEnoughToldError
 from plateau_watch.replay import replay
 from plateau_watch.scheduler import PlateauState
+from tests.runs import lr_of, scheduler_for
 from tests.test_any_log import falling, logged
 
 SEAM = 37
@@ -66,3 +71,40 @@ def test_a_resume_that_kept_the_state_needs_no_fresh_scheduler():
     found = detect(series, seams=[1000.0]).fitted[0].recording
     assert found.config.patience == 3
     assert found.changes == ()
+
+
+def write(directory, metric, config, steps, lr):
+    """A training that logs its LR after each step; returns the LR it was left with."""
+    with SummaryWriter(str(directory)) as writer:
+        scheduler = scheduler_for(lr=lr, **config)
+        for step in steps:
+            scheduler.step(metric[step])
+            writer.add_scalar("val/loss", metric[step], step)
+            writer.add_scalar("lr", lr_of(scheduler), step)
+    return lr_of(scheduler)
+
+
+def test_files_of_one_directory_have_a_seam(tmp_path):
+    """As a script does that is started again: it loads the model and makes a new scheduler."""
+    metric, config = noisy(1), {"patience": 3, "factor": 0.5}
+    lr = write(tmp_path / "run", metric, config, range(SEAM), 0.1)
+    write(tmp_path / "run", metric, config, range(SEAM, 80), lr)
+    result = CliRunner().invoke(main, ["replay", str(tmp_path), "--format", "json"])
+    assert result.exit_code == 0, result.output
+    (run,) = json.loads(result.stdout)["runs"]
+    assert run["parity"]["mismatches"] == 0
+    assert run["config"]["patience"] == 3
+    assert any(f"a fresh scheduler began before step {SEAM}" in line for line in run["guesses"])
+
+
+def test_a_training_that_goes_on_in_another_directory_has_one_too(tmp_path):
+    metric, config = noisy(2), {"patience": 3, "factor": 0.5}
+    lr = write(tmp_path / "first", metric, config, range(SEAM), 0.1)
+    write(tmp_path / "second", metric, config, range(SEAM, 80), lr)
+    result = CliRunner().invoke(
+        main, ["replay", str(tmp_path), "--run", "second", "--format", "json"]
+    )
+    assert result.exit_code == 0, result.output
+    (run,) = json.loads(result.stdout)["runs"]
+    assert run["parity"]["mismatches"] == 0
+    assert run["config"]["patience"] == 3

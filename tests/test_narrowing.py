@@ -5,10 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from plateau_watch.alignment import Reading
 from plateau_watch.config import PlateauConfig
 from plateau_watch.fitted import fitted
 from plateau_watch.narrowing import what_would_narrow
+from plateau_watch.reading import Reading
 from plateau_watch.replay import replay
 from tests.test_fit import logged, random_run
 

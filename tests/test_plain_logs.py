@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plateau_watch.alignment import Reading, from_series
+from plateau_watch.alignment import from_series
 from plateau_watch.comparison import compare
 from plateau_watch.config import PlateauConfig
 from plateau_watch.errors import ConfigError, NotEnoughToldError
 from plateau_watch.parity import ambiguous
+from plateau_watch.reading import Reading
 from plateau_watch.replay import replay
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series

@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from plateau_watch.alignment import Reading
 from plateau_watch.config import PlateauConfig
 from plateau_watch.detection import detect
 from plateau_watch.errors import NotEnoughToldError
 from plateau_watch.parity import parity
+from plateau_watch.reading import Reading
 from plateau_watch.replay import replay
 from tests.test_any_log import falling, logged, lrs_of
 

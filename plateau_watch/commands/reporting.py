@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
-from plateau_watch.alignment import Reading
 from plateau_watch.commands.parameters import parse_ran_as, parse_ran_with
 from plateau_watch.commands.reading import read_logdir, trainings
 from plateau_watch.commands.stated import Stated
@@ -19,6 +18,7 @@ from plateau_watch.comparison import compare
 from plateau_watch.dialect_comparison import compare_by, with_dialects
 from plateau_watch.dialects import DIALECTS, Config, dialect, dialect_of, nearest_of_torch
 from plateau_watch.errors import ConfigError, NothingToReadError
+from plateau_watch.reading import Reading
 from plateau_watch.recording import Recording
 from plateau_watch.report import NotReplayed, Report, RunReport
 from plateau_watch.whatif import Overrides

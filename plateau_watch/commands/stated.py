@@ -26,11 +26,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
-from plateau_watch.alignment import FOUND_OUT, MEANINGS, Reading
+from plateau_watch.alignment import MEANINGS
 from plateau_watch.commands.parameters import stated_config
 from plateau_watch.config import PlateauConfig
 from plateau_watch.dialects import Config, dialect, nearest_of_torch, stated
 from plateau_watch.errors import ConfigError
+from plateau_watch.reading import FOUND_OUT, Reading
 
 FILE_NAME = "plateau-watch.toml"
 
