@@ -264,12 +264,13 @@ def _why(failed: _Failed, attempts: Sequence[_Attempt]) -> str:
     if not falls:
         return f"{NEVER_FALLS}{_bound(attempts[0].metric)}"
     telling = [each for each in failed if not str(each[1]).startswith(NEVER_FALLS)]
-    for attempt, error in telling:
-        if isinstance(error, NothingFitsError):
-            miss = closest_miss(error.recording, error.fit, attempt.rulebook, attempt.seams)
-            if miss:
-                return f"{error} (metric {attempt.metric.tag!r}); {miss}"
-    return str(telling[0][1]) if telling else NEVER_FALLS
+    if not telling:
+        return NEVER_FALLS
+    attempt, error = telling[0]
+    if isinstance(error, NothingFitsError):
+        miss = closest_miss(error.recording, error.fit, attempt.rulebook, attempt.seams)
+        return f"{error} (metric {attempt.metric.tag!r})" + (f"; {miss}" if miss else "")
+    return str(error)
 
 
 def _falls(lr: Series) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from plateau_watch.decision import number
@@ -23,17 +23,25 @@ def in_words(found: Fit) -> list[str]:
     """Say a feasible set, one line for each part of it that is a product of ranges."""
     lines: list[str] = []
     for rules, ways in groupby(found.explanations, key=lambda way: way.rules):
-        lines += [f"{_ladder(way.ladder)}{', or' * more}" for way, more in _with_more(ways)]
+        ladders = _ladders(ways)
+        lines += [f"{each}, or" for each in ladders[:-1]] + ladders[-1:]
         lines += [f"  with {_rules(each)}" for each in rules[:RULES_SAID]]
         rest = len(rules) - RULES_SAID
         lines += [f"  with {rest} more such sets of rules"] * (rest > 0)
     return lines
 
 
-def _with_more(ways: Iterable[Explanation]) -> Iterator[tuple[Explanation, bool]]:
-    listed = list(ways)
-    for position, way in enumerate(listed, start=1):
-        yield way, position < len(listed)
+def _ladders(ways: Iterable[Explanation]) -> list[str]:
+    """Say ladders; two that differ in nothing but what later firings did are one line."""
+    held: dict[str, set[bool]] = {}
+    for way in ways:
+        held.setdefault(_ladder(way.ladder), set()).add(way.ladder.floored)
+    later = {
+        frozenset({True}): "; later firings held by min_lr or eps",
+        frozenset({False}): "",
+        frozenset({True, False}): ", whether they held later firings or not",
+    }
+    return [said + later[frozenset(floored)] for said, floored in held.items()]
 
 
 def _ladder(ladder: Ladder) -> str:
@@ -43,8 +51,7 @@ def _ladder(ladder: Ladder) -> str:
         for group, bound in enumerate(ladder.min_lrs)
     )
     factor = "any factor" if ladder.factor is None else f"factor {_range(ladder.factor)}"
-    floored = "; later firings held by min_lr or eps" if ladder.floored else ""
-    return f"{factor}; {bounds}; eps {_range(ladder.eps)}{floored}"
+    return f"{factor}; {bounds}; eps {_range(ladder.eps)}"
 
 
 def _rules(rules: Rules) -> str:
