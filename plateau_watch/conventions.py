@@ -29,11 +29,13 @@ class Convention:
         framework: its name, for people.
         logged: what a logged LR means.
         rules: whose rules it runs.
+        sure: nobody else writes such names; otherwise it is only the likeliest.
     """
 
     framework: str
     logged: Meaning
     rules: Rules = "torch"
+    sure: bool = True
 
 
 _BY_LR_TAG = (
@@ -41,8 +43,8 @@ _BY_LR_TAG = (
     (re.compile(r"^epoch_lr$"), Convention("Keras", "before", "keras")),
     (re.compile(r"^epoch_learning_rate$"), Convention("Keras", "after", "keras")),
     (re.compile(r"^_base/lr/"), Convention("Catalyst 19", "before")),
-    (re.compile(r"^lr/(epoch|batch)$"), Convention("Catalyst 20", "after")),
-    (re.compile(r"^train/learning_rate$"), Convention("transformers", "before")),
+    (re.compile(r"^lr/(epoch|batch)$"), Convention("Catalyst 20", "after", sure=False)),
+    (re.compile(r"^train/learning_rate$"), Convention("transformers", "before", sure=False)),
 )
 
 _FRAMEWORK_ALONE = (
@@ -55,7 +57,7 @@ _FRAMEWORK_ALONE = (
 )
 """Names that tell the framework and not when it logs: the user's code decides, or none looked."""
 
-KERAS_TF1 = Convention("Keras on TF 1", "late", "keras")
+KERAS_TF1 = Convention("Keras on TF 1", "late", "keras", sure=False)
 
 
 def convention_of(lr_tag: str, *, first_missing: bool = False) -> Convention | None:

@@ -8,24 +8,22 @@ reproduces each logged LR exactly and is something that somebody would have writ
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
+from plateau_watch.attempt import PLAIN, Attempt
 from plateau_watch.candidates import expected_mode, is_per_batch, unlikeliness
 from plateau_watch.config import Mode, PlateauConfig
-from plateau_watch.conventions import Convention, convention_of
+from plateau_watch.conventions import Convention
 from plateau_watch.errors import NotEnoughToldError
-from plateau_watch.fit import KERAS, NEVER_FALLS, TORCH, Rulebook
-from plateau_watch.fitted import Fitted, NothingFitsError, fitted
+from plateau_watch.fit import NEVER_FALLS, TORCH
+from plateau_watch.fitted import Fitted, NothingFitsError
 from plateau_watch.lr_shape import falls_unevenly
 from plateau_watch.miss import closest_miss
 from plateau_watch.pairing import NOTHING_SAID, Tags, pairs
-from plateau_watch.plausibility import STRANGE, coincidence, is_telling, strangeness
+from plateau_watch.plausibility import STRANGE, coincidence, is_telling, may_be_a_plan, strangeness
 from plateau_watch.reading import FOUND_OUT, Reading
 from plateau_watch.replay import replay
-from plateau_watch.rules_fit import Scope
 from plateau_watch.scheduler import PlateauState
 from plateau_watch.series import Series
 from plateau_watch.stated_hparams import StatedHparams
@@ -40,8 +38,8 @@ UNUSUAL = (
 the training, a scheduler that saw stale metrics or every k-th one, one that each of k processes
 stepped."""
 
-PLAIN = Scope(thresholds=(0.0, 0.01), cooldown=(0, 0), most_work=60_000)
-"""What is looked for in such a way to read a log: what somebody would write, within a second."""
+MOST_UNUSUAL = 2
+"""Metrics that are read in such ways, the likeliest first."""
 
 LIKELY = 2
 """Unlikeliness up to which a metric may well be the scheduler's: a validation loss or score."""
@@ -91,7 +89,7 @@ def detect(
     """
     asked = tags.metric is not None
     attempts = [
-        _Attempt(metric, lrs, said, stated, asked, tuple(seams))
+        Attempt(metric, lrs, said, stated, asked, tuple(seams))
         for metric, lrs in pairs(series, tags)
     ]
     found, failed = _all_explained(attempts)
@@ -106,11 +104,11 @@ def detect(
     return replace(best, also=tuple(also), stated=stated)
 
 
-_Found = list[tuple[Detection, "_Attempt"]]
-_Failed = list[tuple["_Attempt", NotEnoughToldError]]
+_Found = list[tuple[Detection, Attempt]]
+_Failed = list[tuple[Attempt, NotEnoughToldError]]
 
 
-def _all_explained(attempts: Iterable[_Attempt]) -> tuple[_Found, _Failed]:
+def _all_explained(attempts: Iterable[Attempt]) -> tuple[_Found, _Failed]:
     """Try what may explain an LR; what is logged once a batch, only where nothing else does."""
     found: _Found = []
     failed: _Failed = []
@@ -124,85 +122,46 @@ def _all_explained(attempts: Iterable[_Attempt]) -> tuple[_Found, _Failed]:
     return found, failed
 
 
-def _read_unusually(attempts: Iterable[_Attempt]) -> Iterator[_Attempt]:
+def _read_unusually(attempts: Iterable[Attempt]) -> Iterator[Attempt]:
     """Yield what is likely to be the metric once more, in ways that few logs have to be read."""
-    for attempt in attempts:
-        likely = attempt.asked or unlikeliness(attempt.metric)[0] <= LIKELY
+    likely = [
+        attempt
+        for attempt in attempts
+        if attempt.asked or unlikeliness(attempt.metric)[0] <= LIKELY
+    ]
+    for attempt in likely[:MOST_UNUSUAL]:
         told = replace(attempt.said, logged=None) != FOUND_OUT
-        if likely and not told and falls_unevenly(attempt.lrs[0]):
+        if not told and falls_unevenly(attempt.lrs[0]):
             for reading in UNUSUAL:
                 logged = attempt.said.logged or reading.logged
                 yield replace(attempt, said=replace(reading, logged=logged), unusual=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """One metric and one LR, and what is known of them before anything is fitted."""
-
-    metric: Series
-    lrs: Sequence[Series]
-    said: Reading
-    stated: StatedHparams | None
-    asked: bool
-    seams: tuple[float, ...] = ()
-    unusual: bool = False
-
-    @property
-    def convention(self) -> Convention | None:
-        """The framework whose names these are."""
-        metric, lr = self.metric, self.lrs[0]
-        first_missing = metric.steps[0] < lr.steps[0] and len(lr) == len(metric) - 1
-        return convention_of(lr.tag, first_missing=first_missing)
-
-    @property
-    def expected(self) -> Mode | None:
-        """The mode that the metric's name calls for."""
-        return expected_mode(self.metric.tag)
-
-    @property
-    def rulebook(self) -> Rulebook:
-        """The framework's rules; without `max` where nobody would write it, unless asked."""
-        rules = KERAS if self.convention and self.convention.rules == "keras" else TORCH
-        if self.unusual:
-            modes = (self.expected,) if self.expected else rules.scope.modes
-            return replace(rules, scope=replace(PLAIN, modes=modes))
-        return rules.with_modes("min") if self.expected == "min" and not self.asked else rules
-
-    def fitted(self, rulebook: Rulebook) -> tuple[Fitted, ...]:
-        """Fit by the framework's convention first, where there is one.
-
-        Raises:
-            NotEnoughToldError: nothing fits.
-        """
-        attempt = partial(
-            fitted,
-            self.metric,
-            self.lrs,
-            rulebook=rulebook,
-            expected=self.expected or "min",
-            stated=self.stated.config if self.stated else None,
-            seams=self.seams,
-        )
-        return _by_convention(attempt, self.said, self.convention)
-
-
-def _explained(attempt: _Attempt) -> Detection:
+def _explained(attempt: Attempt) -> Detection:
     """Explain one LR by one metric.
 
     Raises:
         NotEnoughToldError: nothing fits, or what fits is a coincidence.
     """
-    found = attempt.fitted(attempt.rulebook)
+    found = attempt.fitted()
     expected, convention = attempt.expected, attempt.convention
 
-    def strange(each: Fitted) -> int:
-        return strangeness(each, expected, convention)
+    def order(each: Fitted) -> tuple[int, bool]:
+        otherwise = convention is not None and each.recording.logged != convention.logged
+        return strangeness(each, expected, convention), otherwise
 
-    best, *others = sorted(found, key=strange)
-    least = strange(best)
+    best, *others = sorted(found, key=order)
+    least, otherwise = order(best)
+    if otherwise:
+        convention = None
     if (least >= STRANGE and not attempt.asked) or (attempt.unusual and not is_telling(best)):
         raise NotEnoughToldError(coincidence(best))
     findings = list(_findings(best, expected))
+    if may_be_a_plan(best):
+        findings.append(
+            "the LR falls every so many steps: a schedule by plan would look the same, and nothing "
+            "in the log tells the two apart"
+        )
     if attempt.unusual:
         findings.append(
             "no usual way to read it explains this log; of this one, thresholds up to "
@@ -211,28 +170,21 @@ def _explained(attempt: _Attempt) -> Detection:
     return Detection((best, *others), convention, least, tuple(findings))
 
 
-def _in_all_modes(found: Detection, attempt: _Attempt) -> Detection:
+def _in_all_modes(found: Detection, attempt: Attempt) -> Detection:
     """Widen the sets to both modes; the members that were chosen stay."""
-    if attempt.unusual or attempt.rulebook.scope.modes == TORCH.scope.modes:
+    if attempt.unusual or all(book.scope.modes == TORCH.scope.modes for book in attempt.rulebooks):
         return found
-    whole = attempt.fitted(attempt.rulebook.with_modes(*TORCH.scope.modes))
-    sets = {each.recording.lrs: each.fit for each in whole}
+    sets = {
+        (each.recording.lrs, each.rulebook.usual): each.fit
+        for each in attempt.fitted(all_modes=True)
+    }
     return replace(
         found,
         fitted=tuple(
-            replace(each, fit=sets.get(each.recording.lrs, each.fit)) for each in found.fitted
+            replace(each, fit=sets.get((each.recording.lrs, each.rulebook.usual), each.fit))
+            for each in found.fitted
         ),
     )
-
-
-def _by_convention(
-    attempt: Callable[[Reading], tuple[Fitted, ...]], said: Reading, convention: Convention | None
-) -> tuple[Fitted, ...]:
-    """Fit in the reading that the framework's convention says; where that fails, in every one."""
-    if convention and said.logged is None:
-        with suppress(NotEnoughToldError):
-            return attempt(replace(said, logged=convention.logged))
-    return attempt(said)
 
 
 def _findings(found: Fitted, expected: Mode | None) -> Iterator[str]:
@@ -258,7 +210,7 @@ def _order(found: Detection) -> tuple[int, int, str, str]:
     return far + found.strangeness, far, tag, run
 
 
-def _why(failed: _Failed, attempts: Sequence[_Attempt]) -> str:
+def _why(failed: _Failed, attempts: Sequence[Attempt]) -> str:
     """The reason that says the most: a fit that failed, before an LR that never falls."""
     falls = any(_falls(points) for attempt in attempts for points in attempt.lrs)
     if not falls:
@@ -268,7 +220,7 @@ def _why(failed: _Failed, attempts: Sequence[_Attempt]) -> str:
         return NEVER_FALLS
     attempt, error = telling[0]
     if isinstance(error, NothingFitsError):
-        miss = closest_miss(error.recording, error.fit, attempt.rulebook, attempt.seams)
+        miss = closest_miss(error.failed, attempt.rulebooks[0], attempt.seams)
         return f"{error} (metric {attempt.metric.tag!r})" + (f"; {miss}" if miss else "")
     return str(error)
 

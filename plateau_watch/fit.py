@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from plateau_watch.config import TORCH_DEFAULTS, Mode, PlateauConfig
+from plateau_watch.followed import TooAmbiguousError
 from plateau_watch.levels_fit import Ladder, ladders
 from plateau_watch.observation import Observed, observe
 from plateau_watch.recording import Recording
@@ -20,7 +21,6 @@ from plateau_watch.rules_fit import (
     EVERYTHING,
     Fired,
     Scope,
-    TooAmbiguousError,
     Window,
     rules_by_known,
 )
@@ -96,6 +96,7 @@ def fit(
     rulebook: Rulebook = TORCH,
     expected: Mode = "min",
     anew: Sequence[int] = (),
+    seams: Sequence[int] = (),
 ) -> Fit:
     """Find every configuration that reproduces the logged LRs of a recording.
 
@@ -106,9 +107,10 @@ def fit(
         rulebook: whose rules made the LR.
         expected: the mode that the metric calls for; of two members equally simple it decides.
         anew: indices of steps, from 1, before which a fresh scheduler is taken to have begun.
+        seams: indices of steps before which another process may have gone on, and set the LR.
     """
     usual = rulebook.usual.with_changes(mode=expected)
-    observed = observe(recording, anew)
+    observed = observe(recording, anew, seams)
     if isinstance(observed, str):
         return Fit((), None, (), observed)
     if not observed.reductions:
@@ -125,6 +127,8 @@ def fit(
         )
     except TooAmbiguousError:
         return Fit((), None, observed.reductions, TOO_AMBIGUOUS)
+    explained: list[Explanation] = []
+    proven: list[Proven] = []
     for lr_dtype, found in ways.items():
         explanations = [
             Explanation(ladder, tuple(rules))
@@ -133,7 +137,11 @@ def fit(
         ]
         simplest = simplest_member(recording, explanations, observed, lr_dtype, usual)
         if simplest:
-            return Fit(tuple(explanations), simplest, observed.reductions)
+            explained += [each for each in explanations if each not in explained]
+            proven.append(simplest)
+    if proven:
+        plainest = min(proven, key=lambda each: len(repr(each.config.factor)))
+        return Fit(tuple(explained), plainest, observed.reductions)
     why_not = NONE_PROVEN if any(by_known.values()) else NO_RULES
     return Fit((), None, observed.reductions, why_not)
 

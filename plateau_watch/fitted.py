@@ -7,7 +7,7 @@ resumed without its scheduler's state. Knows no files and does not choose tags.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,26 +28,33 @@ MOST_SEAMS = 6
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A recording with the simplest configuration that reproduces it, and the set it is from."""
+    """A recording with the simplest configuration that reproduces it, and the set it is from.
+
+    Attributes:
+        recording: the log.
+        fit: the set.
+        rulebook: whose rules made the LR.
+    """
 
     recording: Recording
     fit: Fit
+    rulebook: Rulebook = TORCH
 
 
 class NothingFitsError(NotEnoughToldError):
     """No configuration explains an LR by a metric.
 
     Attributes:
-        recording: the reading in which the most could be told.
-        fit: why nothing fits it.
+        failed: each reading, with why nothing fits it.
     """
 
-    def __init__(self, recording: Recording, fit: Fit) -> None:
-        """Say why."""
-        self.recording, self.fit = recording, fit
-        never = fit.why_not == NEVER_FALLS
+    def __init__(self, failed: Sequence[tuple[Recording, Fit]]) -> None:
+        """Say why: that of the reading in which the most could be told."""
+        self.failed = tuple(failed)
+        _, most = max(failed, key=lambda each: len(each[1].reductions))
+        never = most.why_not == NEVER_FALLS
         super().__init__(
-            NEVER_FALLS if never else f"no plateau configuration explains this LR: {fit.why_not}"
+            NEVER_FALLS if never else f"no plateau configuration explains this LR: {most.why_not}"
         )
 
 
@@ -82,37 +89,40 @@ def fitted(
         NotEnoughToldError: metric and LR cannot be read as the steps of one scheduler.
     """
     recordings = alignments(metric, lrs, TORCH_DEFAULTS, said)
-    courses = list(dict.fromkeys([(), *_anew(recordings[0], seams)]))
+    where = seam_indices(recordings[0], seams)
     failed: list[tuple[Recording, Fit]] = []
-    for anew in courses:
-        attempts = [(each, fit(each, rulebook, expected, anew)) for each in recordings]
+    for anew in _courses(where):
+        attempts = [(each, fit(each, rulebook, expected, anew, where)) for each in recordings]
         found = [
-            _fitted(recording, tried, proven, "hparams", anew)
+            _fitted(recording, tried, proven, "hparams", rulebook=rulebook, anew=anew)
             for recording, tried in attempts
-            if stated and (proven := _proven(recording, stated, anew))
+            if stated and (proven := _proven(recording, stated, anew, where))
         ] or [
-            _fitted(recording, tried, tried.simplest, "fitted", anew)
+            _fitted(recording, tried, tried.simplest, "fitted", rulebook=rulebook, anew=anew)
             for recording, tried in attempts
             if tried.simplest is not None
         ]
         if found:
             return tuple(sorted(found, key=_distance))
-        failed += attempts
-    raise NothingFitsError(*max(failed, key=lambda each: len(each[1].reductions)))
+        failed += attempts if not anew else []
+    raise NothingFitsError(failed)
 
 
-def _anew(recording: Recording, seams: Sequence[float]) -> Iterator[tuple[int, ...]]:
-    """Yield sets of steps before which fresh schedulers may have begun: at all seams, or at one."""
+def seam_indices(recording: Recording, seams: Sequence[float]) -> tuple[int, ...]:
+    """Return the indices, from 1, of the first step after each seam."""
     begun = (np.flatnonzero(recording.wall_times >= seam)[:1] for seam in seams)
-    indices = sorted({int(index) for found in begun for index in found if index > 0})
-    if indices:
-        yield tuple(indices)
-    for index in indices[:MOST_SEAMS]:
-        yield (index,)
+    return tuple(sorted({int(index) for found in begun for index in found if index > 0}))
 
 
-def _proven(recording: Recording, config: PlateauConfig, anew: Sequence[int]) -> Proven | None:
-    observed = observe(recording, anew)
+def _courses(where: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Sets of steps before which fresh schedulers may have begun: none, all seams, or one."""
+    return list(dict.fromkeys([(), where, *((index,) for index in where[:MOST_SEAMS])]))
+
+
+def _proven(
+    recording: Recording, config: PlateauConfig, anew: Sequence[int], seams: Sequence[int]
+) -> Proven | None:
+    observed = observe(recording, anew, seams)
     if isinstance(observed, str):
         return None
     try:
@@ -122,7 +132,13 @@ def _proven(recording: Recording, config: PlateauConfig, anew: Sequence[int]) ->
 
 
 def _fitted(
-    recording: Recording, found: Fit, proven: Proven, source: Source, anew: Sequence[int]
+    recording: Recording,
+    found: Fit,
+    proven: Proven,
+    source: Source,
+    *,
+    rulebook: Rulebook,
+    anew: Sequence[int],
 ) -> Fitted:
     few = source == "fitted" and len(found.reductions) < ENOUGH_REDUCTIONS
     note = (
@@ -133,6 +149,11 @@ def _fitted(
         f"a fresh scheduler began before step {recording.steps[index]}: the training was resumed "
         "there without the scheduler's state (best, bad count and cooldown)"
         for index in anew
+    ] + [
+        f"the LR was set to {', '.join(f'{lr:.6g}' for lr in change.lrs)} before step "
+        f"{recording.steps[change.index]}, where another event file or run begins"
+        for change in proven.changes
+        if change.lrs and found.reductions and change.index > found.reductions[0][0]
     ]
     return Fitted(
         replace(
@@ -145,6 +166,7 @@ def _fitted(
             warnings=(*recording.warnings, *[note] * few),
         ),
         found,
+        rulebook,
     )
 
 

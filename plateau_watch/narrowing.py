@@ -34,7 +34,7 @@ def what_would_narrow(recording: Recording, found: Fit) -> list[str]:
     if not rules:
         return []
     return [
-        *_counts(recording, rules, len(found.reductions)),
+        *_counts(recording, rules, found),
         *_thresholds(recording, rules),
         *_threshold_modes(recording, rules),
         *_modes(rules),
@@ -42,11 +42,15 @@ def what_would_narrow(recording: Recording, found: Fit) -> list[str]:
     ]
 
 
-def _counts(recording: Recording, rules: list[Rules], reductions: int) -> Iterator[str]:
+def _counts(recording: Recording, rules: list[Rules], found: Fit) -> Iterator[str]:
+    if all(way.ladder.floored for way in found.explanations):
+        return
+    reductions = len(found.reductions)
     patience = _spread(each.patience for each in rules)
     cooldown = _spread(each.cooldown for each in rules)
     if reductions < ENOUGH_REDUCTIONS and (patience or cooldown):
-        yield f"patience and cooldown ({reductions} reduction(s) so far): further reductions"
+        both = " and ".join(["patience"] * bool(patience) + ["cooldown"] * bool(cooldown))
+        yield f"{both} ({reductions} reduction(s) so far): further reductions"
     elif patience:
         yield f"patience ({patience}): a reduction that one of them makes a step before another"
     elif cooldown:

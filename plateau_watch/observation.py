@@ -7,7 +7,6 @@ rules. Invariant: an LR that no plateau scheduler can have made is refused in wo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -44,16 +43,19 @@ class Observed:
         return self.reductions[-1][1] + 1 if self.reductions else 0
 
 
-def observe(recording: Recording, anew: Sequence[int] = ()) -> Observed | str:
+def observe(
+    recording: Recording, anew: Sequence[int] = (), seams: Sequence[int] = ()
+) -> Observed | str:
     """Read reductions off the logged LRs; or say why they cannot come from a plateau alone.
 
     Args:
         recording: the log.
         anew: indices of steps before which a fresh scheduler is taken to have begun.
+        seams: indices before which another process may have gone on, and set the LR.
     """
-    if recording.logged == "after" and not math.isfinite(recording.metric[0]):
-        return "the first metric is not finite: whether the first step reduced cannot be told"
-    reading = _Reading(anew, len(recording), after=recording.logged == "after")
+    reading = _Reading(
+        anew, sorted({*anew, *seams}), len(recording), after=recording.logged == "after"
+    )
     for position, lrs in enumerate(recording.lrs):
         if lrs is not None and not reading.take(position, lrs):
             return f"the LR rises at step {_step(recording, position)}: no plateau does that"
@@ -65,6 +67,7 @@ class _Reading:
     """Goes through the logged LRs in order."""
 
     anew: Sequence[int]
+    seams: Sequence[int]
     length: int
     after: bool
     seen: tuple[int, Lrs] | None = None
@@ -80,7 +83,7 @@ class _Reading:
         elif any(new > old for old, new in zip(before[1], lrs, strict=True)):
             # What is logged after a step shows what was set before that one.
             earliest, latest = before[0] + (not self.after), position - self.after
-            began = [index for index in self.anew if earliest <= index <= latest]
+            began = [index for index in self.seams if earliest <= index <= latest]
             if not began and (self.reductions or latest == self.length):
                 return False
             self.set_lrs.append((began[0] if began else latest, lrs))

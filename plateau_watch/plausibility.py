@@ -17,6 +17,7 @@ from plateau_watch.config import Mode
 from plateau_watch.conventions import Convention
 from plateau_watch.fit import ENOUGH_REDUCTIONS
 from plateau_watch.fitted import Fitted
+from plateau_watch.simplest import LONGEST_COOLDOWN
 
 STRANGE = 9
 """Strangeness from which on an explanation is taken for a coincidence."""
@@ -24,11 +25,11 @@ STRANGE = 9
 MOST_DIGITS = 2
 """Significant digits of a threshold that somebody would write."""
 
+MANY_REDUCTIONS = 6
+"""Reductions, at uneven distances, that nothing explains by chance."""
+
 LARGEST_THRESHOLD = 0.1
 """The largest threshold that somebody would write, as a part of the metric."""
-
-LONGEST_COOLDOWN = 2
-"""The longest cooldown, in patiences, that is believed on little evidence."""
 
 
 def strangeness(
@@ -70,6 +71,11 @@ def is_telling(found: Fitted) -> bool:
     return several and plain and not _is_regular(found)
 
 
+def may_be_a_plan(found: Fitted) -> bool:
+    """Whether the LR falls as often and as evenly as a plan would have it."""
+    return len(found.fit.reductions) >= ENOUGH_REDUCTIONS and _is_regular(found)
+
+
 def _mode_forgotten(found: Fitted) -> bool:
     """Whether torch's defaults, mode and all, made the LR of a score."""
     config = found.recording.config
@@ -91,7 +97,10 @@ def _odd_threshold(found: Fitted) -> int:
     few_digits = float(f"{threshold:.{MOST_DIGITS - 1}e}") == threshold
     sizes = np.abs(found.recording.metric[np.isfinite(found.recording.metric)])
     unit = 1.0 if config.threshold_mode == "rel" else float(np.median(sizes)) if len(sizes) else 0.0
-    return 1 if few_digits and threshold <= LARGEST_THRESHOLD * unit else STRANGE
+    if few_digits and threshold <= LARGEST_THRESHOLD * unit:
+        return 1
+    many = len(found.fit.reductions) >= MANY_REDUCTIONS and not _is_regular(found)
+    return 3 if few_digits and threshold <= unit and many else STRANGE
 
 
 def coincidence(found: Fitted) -> str:

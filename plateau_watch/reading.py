@@ -37,6 +37,13 @@ FOUND_OUT = Reading()
 """Nothing was said."""
 
 
+MEANS: dict[Meaning, str] = {
+    "before": "an LR is the one before the scheduler's step at its metric point",
+    "after": "an LR is the one after the scheduler's step at its metric point",
+    "late": "LRs are logged one step late, and the first is missing",
+}
+
+
 def mixtures(series: Iterable[Series]) -> list[str]:
     """Warn of series in which later writes replaced earlier ones: they may mix trainings."""
     return [
@@ -60,11 +67,7 @@ def guesses(
 ) -> Iterator[str]:
     """Say what was found out about how the log is to be read."""
     if said.logged is None:
-        yield {
-            "before": "an LR is the one before the scheduler's step at its metric point",
-            "after": "an LR is the one after the scheduler's step at its metric point",
-            "late": "LRs are logged one step late, and the first is missing",
-        }[meaning]
+        yield MEANS[meaning]
     if meaning == "late" and joined.beside[0] is not None:
         yield "LRs are logged one step late, or the scheduler saw each metric one step late"
     if said.skip_first:
@@ -73,6 +76,11 @@ def guesses(
         yield f"the scheduler saw every {_ordinal(said.every)} metric point only"
     if said.repeat > 1:
         yield f"the scheduler stepped {said.repeat} times on each metric point"
+    if meaning == "after" and not np.isfinite(metric.values[0]):
+        yield (
+            "the first metric is not finite, and no LR is logged before it: taken as a step that "
+            "did not reduce (a patience of 1 or more)"
+        )
     if lrs[0].run != metric.run:
         yield f"the LR is that of run {lrs[0].run!r}"
     if _HOW[joined.way]:

@@ -15,20 +15,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise, product
-from typing import NamedTuple, get_args
+from typing import get_args
 
-from plateau_watch.bars import ALL_THRESHOLDS, Bars, within
+from plateau_watch.bars import ALL_THRESHOLDS, Bars
 from plateau_watch.config import Mode, ThresholdMode
-from plateau_watch.history import ANY, UNKNOWN, Counts, History, began_anew, fired, improved, waited
+from plateau_watch.followed import Followed
+from plateau_watch.history import ANY, Counts, History
 from plateau_watch.intervals import Interval, joined
 from plateau_watch.precision import Precision, preimages
 
 Window = tuple[int, int]
 """First and last index of the steps at one of which a scheduler fired."""
-
-
-class TooAmbiguousError(Exception):
-    """Too many histories are possible to follow them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +75,15 @@ class Scope:
         threshold_modes: likewise.
         thresholds: the interval to look in.
         cooldown: lowest and highest.
-        most_work: histories times steps that are followed at most, in each of the modes.
+        most_work: changes of histories that are followed at most, in each of the modes; ten
+            thousand take about a tenth of a second.
     """
 
     modes: Sequence[Mode] = get_args(Mode)
     threshold_modes: Sequence[ThresholdMode] = get_args(ThresholdMode)
     thresholds: Interval = ALL_THRESHOLDS
     cooldown: Counts = (0, ANY)
-    most_work: int = 300_000
+    most_work: int = 40_000
 
 
 EVERYTHING = Scope()
@@ -124,8 +122,8 @@ def rules_by_known(
     ends = sorted(set(known))
     found: dict[int, list[Rules]] = {end: [] for end in ends}
     for search in _searches(log, scope, _most_patience(log.windows)):
-        for end, led in search.led_at(ends):
-            found[end] += search.rules(led, end)
+        for end, rules in search.rules_at(ends):
+            found[end] += rules
     return found
 
 
@@ -139,9 +137,7 @@ def closest_rules(log: Fired, known: int, scope: Scope = EVERYTHING) -> Closest:
         explained = search.explained(known)
         if explained < closest.explained:
             continue
-        found = tuple(
-            rules for end, led in search.led_at([explained]) for rules in search.rules(led, end)
-        )
+        found = tuple(chain.from_iterable(rules for _, rules in search.rules_at([explained])))
         more = closest.rules if explained == closest.explained else ()
         closest = Closest(explained, (*more, *found))
     return closest
@@ -157,16 +153,6 @@ def _searches(log: Fired, scope: Scope, most: int) -> Iterator[_Search]:
 def _most_patience(windows: Sequence[Window]) -> int:
     """The largest patience that two firings so near to each other allow."""
     return min((later[1] - first[0] - 1 for first, later in pairwise(windows)), default=ANY)
-
-
-class _Led(NamedTuple):
-    """The thresholds that lead to a history, and the bar that is easiest to beat among theirs."""
-
-    thresholds: list[Interval]
-    easiest: float
-
-
-_Histories = dict[History, _Led]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,20 +175,20 @@ class _Search:
     most: int
     scope: Scope
 
-    def led_at(self, ends: Sequence[int]) -> Iterator[tuple[int, _Histories]]:
-        """Yield the histories that are left after each of some numbers of steps, ascending."""
+    def rules_at(self, ends: Sequence[int]) -> Iterator[tuple[int, list[Rules]]]:
+        """Yield the rules that are left after each of some numbers of steps, ascending."""
         for taken, led in self._followed(ends[-1]):
             if taken in ends:
-                yield taken, led
+                yield taken, self._rules(led, taken)
 
     def explained(self, known: int) -> int:
         """How many steps from the first on some history leads through."""
         return max(taken for taken, _ in self._followed(known))
 
-    def rules(self, led: _Histories, known: int) -> list[Rules]:
+    def _rules(self, led: Iterable[Followed], known: int) -> list[Rules]:
         """Put together what differs in nothing but its past."""
         alike: dict[tuple[Counts, Counts], list[Interval]] = {}
-        for history, (thresholds, _) in led.items():
+        for history, thresholds in chain.from_iterable(each.items() for each in led):
             counts = history.patience_at(known), history.cooldown
             alike.setdefault(counts, []).extend(thresholds)
         return [
@@ -216,90 +202,33 @@ class _Search:
             for (patience, cooldown), parts in sorted(alike.items())
         ]
 
-    def _followed(self, known: int) -> Iterator[tuple[int, _Histories]]:
-        """Yield the number of steps taken and the histories then possible, while there are any."""
+    def _followed(self, known: int) -> Iterator[tuple[int, tuple[Followed, Followed]]]:
+        """Yield the number of steps taken and the histories then possible, while there are any.
+
+        They are those that have yet to fire in the window at hand, or in the next, and those that
+        already have.
+        """
         start = History(self.bars.worst, cooldown=self.scope.cooldown)
-        led = self._led_to({start: [[self.scope.thresholds]]})
-        upcoming, work = list(self.windows), 0
-        yield 0, led
+        waiting, done = (Followed(self.bars, self.most, self.scope.most_work) for _ in range(2))
+        waiting.add(start, [self.scope.thresholds], 0)
+        upcoming = list(self.windows)
+        yield 0, (waiting, done)
         for index in range(known):
             if index in self.anew:
-                led = self._begun_anew(led, index)
+                waiting.begin_anew(index)
+                done.begin_anew(index)
             if upcoming and upcoming[0][0] <= index:
-                led = self._take(led, index, len(self.windows) - len(upcoming), upcoming[0][1])
-                if index == upcoming[0][1]:
+                fired = waiting.fired(index, self.stored_as[index])
+                done.take(index, self.stored_as[index])
+                if index < upcoming[0][1]:
+                    waiting.take(index, self.stored_as[index])
+                    done.add_all(fired, index)
+                else:
                     upcoming.pop(0)
+                    done.add_all(fired, index)
+                    waiting, done = done, waiting.emptied()
             else:
-                self._pass(led, index)
-            if not led:
+                waiting.take(index, self.stored_as[index])
+            if not waiting and not done:
                 return
-            work += len(led)
-            if work > self.scope.most_work:
-                raise TooAmbiguousError
-            yield index + 1, led
-
-    def _take(self, led: _Histories, index: int, before: int, last: int) -> _Histories:
-        """Take a step of a window: those that have not fired in it may, and must at its last."""
-        waiting = {history: way for history, way in led.items() if history.fired == before}
-        passing = {history: way for history, way in led.items() if history.fired > before}
-        after = self._fire(waiting, index)
-        self._pass(passing, index)
-        if index < last:
-            self._pass(waiting, index)
-            passing |= waiting
-        return passing | after
-
-    def _fire(self, led: _Histories, index: int) -> _Histories:
-        """Take a step that fired: the metric did not beat the bar, and the count was reached."""
-        after: _Parts = {}
-        for history, (thresholds, _) in led.items():
-            then = fired(history, index, self.most)
-            if then is not None:
-                _, keeps = self.bars.sides(self.stored_as[index], history.best)
-                _add(after, then, within(thresholds, keeps))
-        return self._led_to(after)
-
-    def _pass(self, led: _Histories, index: int) -> None:
-        """Take a step that did not fire, in place: few histories change at a step."""
-        metric = self.stored_as[index]
-        lower = self.bars.mode == "min"
-        best_case = metric[0] if lower else metric[1]
-        changed: _Parts = {}
-        for history, (thresholds, easiest) in list(led.items()):
-            may_beat = best_case < easiest if lower else best_case > easiest
-            limit = self.most if history.patience == UNKNOWN else history.patience
-            if not may_beat and history.bad(index) <= limit:
-                continue
-            del led[history]
-            kept = thresholds
-            if may_beat:
-                beats, keeps = self.bars.sides(metric, history.best)
-                _add(changed, improved(history, metric, index), within(thresholds, beats))
-                kept = within(thresholds, keeps)
-            if kept and (still := waited(history, index, self.most)):
-                _add(changed, still, kept)
-        for history in changed.keys() & led.keys():
-            _add(changed, history, led[history].thresholds)
-        led |= self._led_to(changed)
-
-    def _begun_anew(self, led: _Histories, index: int) -> _Histories:
-        after: _Parts = {}
-        for history, (thresholds, _) in led.items():
-            _add(after, began_anew(history, self.bars.worst, index), thresholds)
-        return self._led_to(after)
-
-    def _led_to(self, parts: _Parts) -> _Histories:
-        """Put together the thresholds that lead to each history."""
-        led: _Histories = {}
-        for history, several in parts.items():
-            merged = several[0] if len(several) == 1 else joined(chain.from_iterable(several))
-            led[history] = _Led(merged, self.bars.easiest(history.best, merged))
-        return led
-
-
-_Parts = dict[History, list[list[Interval]]]
-
-
-def _add(parts: _Parts, history: History, thresholds: list[Interval]) -> None:
-    if thresholds:
-        parts.setdefault(history, []).append(thresholds)
+            yield index + 1, (waiting, done)

@@ -22,12 +22,15 @@ from plateau_watch.precision import shortest_decimal
 from plateau_watch.recording import Recording
 from plateau_watch.replay import Counters, OutsideChange, replay
 from plateau_watch.rules_fit import Rules
-from plateau_watch.scheduler import LrDtype, PlateauState, rounded
+from plateau_watch.scheduler import LrDtype, PlateauState, rounded, step
 from plateau_watch.starts import starts_that_fit
 
 MOST_TIMINGS, MOST_FACTORS, MOST_PROVEN = 400, 6, 400
 """Candidates that are tried before giving up: rules with a threshold, factors of one interval, and
 whole configurations."""
+
+LONGEST_COOLDOWN = 2
+"""The longest cooldown, in patiences, that somebody would write."""
 
 USUAL_THRESHOLDS = (1e-4, 0.0, 1e-3, 1e-2, 1e-5)
 """Thresholds that people write, torch's default first."""
@@ -202,14 +205,18 @@ def _fires_so(
 ) -> bool:
     """Whether a replay fires at the observed steps; the LRs play no part in that."""
     known = observed.known_where(floored=ladder.floored)
-    start = PlateauState.initial(timing, (1.0,))
-    changes = changes_of(recording, timing, start, replace(observed, set_lrs=()))
-    trace = replay(timing, recording.metric[:known], start, changes)
-    fired = [index for index, decision in enumerate(trace.decisions) if decision.fired]
-    return len(fired) == len(observed.reductions) and all(
-        first <= index <= last
-        for index, (first, last) in zip(fired, observed.reductions, strict=True)
-    )
+    fresh = PlateauState.initial(timing, (1.0,))
+    state, upcoming = fresh, list(observed.reductions)
+    for index, value in enumerate(recording.metric[:known].tolist()):
+        state, decision = step(timing, fresh if index in observed.anew else state, value)
+        inside = bool(upcoming) and upcoming[0][0] <= index
+        if decision.fired:
+            if not inside:
+                return False
+            upcoming.pop(0)
+        elif inside and upcoming[0][1] == index:
+            return False
+    return not upcoming
 
 
 def _with_ladder(
@@ -263,6 +270,7 @@ def _strangeness(rules: Rules, usual: PlateauConfig) -> tuple[int, int, int]:
         (rules.mode != usual.mode)
         + (rules.threshold_mode != usual.threshold_mode)
         + (rules.cooldown[0] > 0)
+        + 2 * (rules.cooldown[0] > LONGEST_COOLDOWN * max(rules.patience[0], 1))
     )
     default = _holds(rules, USUAL_THRESHOLDS[:1])
     odd = 0 if default else 1 if _holds(rules, USUAL_THRESHOLDS) else 2
