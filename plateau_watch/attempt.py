@@ -22,6 +22,9 @@ from plateau_watch.rules_fit import Scope
 from plateau_watch.series import Series
 from plateau_watch.stated_hparams import StatedHparams
 
+IN_A_HURRY = 4_000
+"""Work for a metric that is unlikely: a true one takes half of that in a log of 1,000 steps."""
+
 PLAIN = Scope(thresholds=(0.0, 0.001), cooldown=(0, 0), most_work=5_000)
 """What is looked for in such a way to read a log: little but what most people leave as it is."""
 
@@ -37,6 +40,7 @@ class Attempt:
     asked: bool
     seams: tuple[float, ...] = ()
     unusual: bool = False
+    unlikely: bool = False
 
     @property
     def convention(self) -> Convention | None:
@@ -82,6 +86,8 @@ class Attempt:
             modes = (self.expected,) if self.expected else rules.scope.modes
             kinds = (rules.usual.threshold_mode,)
             return replace(rules, scope=replace(PLAIN, modes=modes, threshold_modes=kinds))
+        if self.unlikely:
+            rules = replace(rules, scope=replace(rules.scope, most_work=IN_A_HURRY))
         return rules.with_modes("min") if self.expected == "min" and not self.asked else rules
 
     def _fitted_by(self, rulebook: Rulebook) -> tuple[Fitted, ...]:

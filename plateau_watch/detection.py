@@ -41,6 +41,9 @@ stepped."""
 MOST_UNUSUAL = 2
 """Metrics that are read in such ways, the likeliest first."""
 
+LIKELIEST = 4
+"""Pairs of a metric and an LR that are fitted whatever it takes; later ones in a hurry."""
+
 LIKELY = 2
 """Unlikeliness up to which a metric may well be the scheduler's: a validation loss or score."""
 
@@ -89,8 +92,16 @@ def detect(
     """
     asked = tags.metric is not None
     attempts = [
-        Attempt(metric, lrs, said, stated, asked, tuple(seams))
-        for metric, lrs in pairs(series, tags)
+        Attempt(
+            metric,
+            lrs,
+            said,
+            stated,
+            asked,
+            tuple(seams),
+            unlikely=position >= LIKELIEST,
+        )
+        for position, (metric, lrs) in enumerate(pairs(series, tags))
     ]
     found, failed = _all_explained(attempts)
     if not found:

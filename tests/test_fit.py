@@ -186,11 +186,37 @@ def test_where_both_meanings_of_a_logged_lr_fit_both_sets_are_given():
     raise AssertionError("no log of 200 fits both ways")
 
 
-def test_a_first_metric_that_is_not_finite_is_said_to_leave_the_first_step_open():
-    config = PlateauConfig(patience=0)
-    series = logged([float("nan"), *METRIC], config, (0.1,), *["float32"] * 2, "after")
-    with pytest.raises(NotEnoughToldError, match="whether the first step reduced cannot be told"):
-        fitted(*series, Reading("after"))
+@pytest.mark.parametrize("first", [float("nan"), float("inf")])
+def test_a_first_metric_that_is_not_finite_is_taken_for_a_step_that_did_not_reduce(first):
+    """No LR stands before it; only patience 0 would have reduced there, and that is left out."""
+    config = PlateauConfig(patience=2)
+    series = logged([first, *METRIC, *METRIC], config, (0.1,), *["float32"] * 2, "after")
+    (found,) = [each for each in fitted(*series) if each.recording.logged == "after"]
+    assert holds(found.fit, config)
+    assert any(
+        "did not reduce (a patience of 1 or more)" in line for line in found.recording.guesses
+    )
+
+
+def test_an_lr_held_in_float32_has_its_factor_in_the_set_beside_the_plain_one():
+    config = PlateauConfig(patience=2, factor=0.1)
+    metric = [*METRIC, *[0.7] * 20]
+    start = PlateauState.initial(config, (float(np.float32(1e-3)),), ("float32",))
+    lrs = [each.new_lrs[0] for each in replay(config, metric, start).decisions]
+    series = Series.of(stored_as(metric, "float32"), precision="float32")
+    lr = Series.of(lrs, tag="lr", precision="float32")
+    found = next(each for each in fitted(series, [lr]) if each.recording.logged == "after")
+    assert found.recording.config.factor == 0.1
+    assert holds(found.fit, config)
+
+
+def test_a_first_reduction_that_lands_on_the_bound_is_explained_by_it():
+    """Not by a cooldown of twenty steps, that would hide the firings that changed nothing."""
+    config = PlateauConfig(patience=2, min_lr=1e-4)
+    metric = [*METRIC, *[0.7] * 30]
+    series = logged(metric, config, (1e-3,), *["float32"] * 2, "after")
+    found = next(each for each in fitted(*series) if each.recording.logged == "after")
+    assert found.recording.config == config
 
 
 def test_a_long_smooth_metric_takes_seconds_and_not_minutes():
@@ -310,7 +336,7 @@ def test_the_fit_command_says_the_simplest_member_and_the_set(tmp_path):
     text = plateau_watch("fit", tmp_path, "--metric", "val/loss", "--lr", "lr")
     assert "simplest  mode=min factor=0.1 patience=2 threshold=0.0001" in text
     assert "mode min; patience 2; cooldown" in text
-    assert "\n  open      threshold" in text
+    assert "\n  open      " in text
     document = json.loads(
         plateau_watch("fit", tmp_path, "--metric", "val/loss", "--lr", "lr", "--format", "json")
     )
