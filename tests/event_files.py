@@ -15,6 +15,7 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_ndarray
 
+from plateau_watch.events.framing import LONGEST_SOUGHT
 from plateau_watch.events.logdir import RunFiles
 from plateau_watch.events.records import LONGEST, Gap, Record, RecordParser
 from plateau_watch.events.run_reader import RunLog, read_run
@@ -106,6 +107,9 @@ def _looked_at(data: bytes, position: int) -> Record | str:
 
 def _next_sound(data: bytes, start: int) -> int | None:
     for position in range(start, len(data)):
+        length = int.from_bytes(data[position : position + 8], "little")
+        if len(data) - position >= 12 and length >= LONGEST_SOUGHT:
+            continue
         what = _looked_at(data, position)
         if isinstance(what, Record):
             return position

@@ -12,17 +12,14 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from plateau_watch.events.framing import FOOTER, HEADER, framed, masked_crc
 from plateau_watch.events.records import (
-    FOOTER,
-    HEADER,
     LARGE,
     LONGEST,
     PEEK,
     Gap,
     Record,
     RecordParser,
-    framed,
-    masked_crc,
 )
 from tests.event_files import (
     framed_by_tensorboard,

@@ -15,8 +15,8 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.types_pb2 import DataType
 from torch.utils.tensorboard import SummaryWriter
 
+from plateau_watch.events.framing import framed
 from plateau_watch.events.logdir import RunFiles
-from plateau_watch.events.records import framed
 from plateau_watch.events.run_reader import BLOCK, read_run
 from tests.event_files import (
     EVENT_FILE,

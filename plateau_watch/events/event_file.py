@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
 
-from plateau_watch.events.records import framed
+from plateau_watch.events.framing import framed
 
 FILE_VERSION = "brain.Event:2"
 

@@ -1,35 +1,35 @@
-"""records: the framing of event files (TFRecord), as a push parser without a file handle.
-
-    u64 length | u32 masked_crc32c(length) | payload | u32 masked_crc32c(payload)     little-endian
-    mask(c) = ((c >> 15 | c << 17) + 0xa282ead8) mod 2^32
+"""records: the records of an event file, as a push parser without a file handle.
 
 Bytes go in with `feed`, in any chunks; records and gaps come out. Rules:
 
 - A length is believed only after its CRC, a payload is handed out only after its own.
 - Where a CRC fails the parser resyncs: it goes on at the next offset where both CRCs hold, and
-  reports what lies between as one `Gap`.
-- An incomplete record at the end is neither: it is `pending`, and more bytes may complete it.
+  reports what lies between as one `Gap`. With `hold` it waits before that: bytes on a network disk
+  may be read again and be whole then.
+- An incomplete record at the end is neither: it is `pending`, and more bytes may complete it. Where
+  no more will come, `finish` looks for records in what a cut one claimed.
 - A large payload may be declined after a look at its beginning. It is then not checked, and
   `declined` says how many coming bytes the caller may seek past instead of feeding.
+- Time is bounded by the bytes fed, memory by the longest record that is kept.
 
-Feeding in chunks of any size gives the same records and gaps. Source of the format: TensorFlow's
-record_writer.h; the mask is that of LevelDB's log format.
+Feeding in chunks of any size gives the same records and gaps. The format is that of `framing`.
 """
 
 from __future__ import annotations
 
-import struct
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
-import google_crc32c
-import numpy as np
-from numpy.typing import NDArray
-
-HEADER = 12
-FOOTER = 4
+from plateau_watch.events.framing import (
+    FOOTER,
+    HEADER,
+    LONGEST_SOUGHT,
+    length_at,
+    payload_at,
+    sound_headers,
+)
 
 LARGE = 64 * 1024
 """A payload longer than this is offered to `wanted` before it is collected. A scalar event has
@@ -38,14 +38,25 @@ some 50 bytes, a hook's row some 500, an image at least thousands."""
 PEEK = 4096
 """How much of a large payload `wanted` sees: room for the tags and types of its first values."""
 
-LONGEST = 1 << 30
-"""No longer record is ever collected: a writer's protobuf message cannot pass 2 GiB, and nothing
-that is kept comes near. Keeps a forged length from claiming memory."""
+LONGEST_KEPT = 1 << 26
+"""No longer payload is ever collected: 64 MiB. A merged summary with images has some MiB."""
+
+LONGEST = 1 << 31
+"""What claims to be longer is no record: a protobuf message cannot pass 2 GiB."""
 
 FIRST_LOOK, LONGEST_LOOK = 1 << 9, 1 << 18
 """Offsets that a resync tries at once: few at first, since the next record is mostly near."""
 
-Reason = Literal["bad length CRC", "bad payload CRC", "record too long"]
+SMALL = 4096
+"""Payloads up to this are always checked; of scalars and rows none is longer."""
+
+VAIN_CHECKS = 16
+"""Bytes of longer payloads that are checked in vain for each byte of the file, before no more are:
+a hostile file could have each byte of it checked for each header that it forges."""
+
+Reason = Literal[
+    "bad length CRC", "bad payload CRC", "record too long", "record cut off", "longer than is kept"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,45 +76,48 @@ class Gap:
     reason: Reason
 
 
-def framed(payload: bytes) -> bytes:
-    """Frame a payload as one record."""
-    length = struct.pack("<Q", len(payload))
-    return b"".join(
-        (
-            length,
-            struct.pack("<I", masked_crc(length)),
-            payload,
-            struct.pack("<I", masked_crc(payload)),
-        )
-    )
-
-
-def masked_crc(data: bytes) -> int:
-    """Return the masked CRC-32C that stands beside these bytes in a record."""
-    crc: int = google_crc32c.value(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-
-
 class RecordParser:
     """Turns the bytes of one event file into records and gaps.
 
     Args:
         wanted: asked with the first bytes of each large payload and its length; False declines
             it.
+        start: offset in the file at which the bytes fed begin; a record begins there.
+        hold: stop where a CRC fails, as `suspect`, until `give_up`.
 
     Attributes:
         declined: coming bytes that the parser will throw away; seek past them and say so with
             `sought`.
+        suspect: where a CRC failed and the parser waits; None elsewhere.
     """
 
-    def __init__(self, wanted: Callable[[bytes, int], bool] = lambda *_: True) -> None:
+    def __init__(
+        self,
+        wanted: Callable[[bytes, int], bool] = lambda *_: True,
+        *,
+        start: int = 0,
+        hold: bool = False,
+    ) -> None:
         self._wanted = wanted
+        self._hold = hold
         self._buffer = bytearray()
-        self._offset = 0
+        self._offset = start
+        self._start = start
         self._lost: tuple[int, Reason] | None = None
+        self._sought_to = 0
+        self._headers: deque[int] = deque()
+        self._look = FIRST_LOOK
+        self._in_vain = 0
+        self._finishing = False
         self._accepted = -1
         self._declined_from = 0
         self.declined = 0
+        self.suspect: tuple[int, Reason] | None = None
+
+    @property
+    def position(self) -> int:
+        """Offset in the file of the next byte to feed."""
+        return self._offset + len(self._buffer)
 
     @property
     def pending(self) -> Gap | None:
@@ -111,18 +125,19 @@ class RecordParser:
 
         It is an incomplete record, or after a failed CRC bytes among which no record was found.
         """
-        if self._lost:
-            start, reason = self._lost
-            return Gap(start, self._offset + len(self._buffer) - start, reason)
+        failed = self._lost or self.suspect
+        if failed:
+            start, reason = failed
+            return Gap(start, self.position - start, reason)
         if self._buffer or self.declined:
             start = self._declined_from if self.declined else self._offset
-            return Gap(start, self._offset + len(self._buffer) - start, "bad payload CRC")
+            return Gap(start, self.position - start, "bad payload CRC")
         return None
 
     @property
     def incomplete(self) -> bool:
         """Whether the bytes so far end within a record that was sound as far as it goes."""
-        return self._lost is None and bool(self._buffer or self.declined)
+        return not (self._lost or self.suspect) and bool(self._buffer or self.declined)
 
     def sought(self, count: int) -> None:
         """Say that the caller went past `count` of the declined bytes without feeding them."""
@@ -136,18 +151,43 @@ class RecordParser:
             self.sought(thrown)
             data = data[thrown:]
         self._buffer += data
-        while True:
+        while not self.suspect:
             found = self._resync() if self._lost else self._next()
             if found is None:
                 return
             if isinstance(found, Record | Gap):
                 yield found
 
-    def _next(self) -> Record | bool | None:
+    def give_up(self) -> Iterator[Record | Gap]:
+        """Believe that a CRC failed: go on behind it, with what was fed already."""
+        if self.suspect:
+            (_, reason), self.suspect = self.suspect, None
+            self._lose_here(reason)
+            yield from self.feed(b"")
+
+    def finish(self) -> Iterator[Record | Gap]:
+        """Say that no more bytes will come; yield the records that a cut one swallowed.
+
+        Where there are none, it stays `pending` as it was. Nothing is fed after this.
+        """
+        self._finishing = True
+        yield from self.give_up()
+        while self._buffer:
+            cut = self.incomplete
+            if cut and not self._swallows_a_record():
+                return
+            if cut:
+                self._lose_here("record cut off")
+            before = self.position, len(self._buffer)
+            yield from self.feed(b"")
+            if (self.position, len(self._buffer)) == before or self._lost:
+                return
+
+    def _next(self) -> Record | Gap | bool | None:
         """Take one record off the buffer; True: did something else; None: needs more bytes."""
         if len(self._buffer) < HEADER:
             return None
-        length = self._length_at(0)
+        length = length_at(self._buffer, 0)
         if length is None or length > LONGEST:
             return self._lose("bad length CRC" if length is None else "record too long")
         end = HEADER + length + FOOTER
@@ -156,10 +196,14 @@ class RecordParser:
             return None
         if large and not self._accepts(length):
             return self._decline(end)
+        if length > LONGEST_KEPT:
+            gap = Gap(self._offset, end, "longer than is kept")
+            self._decline(end)
+            return gap
         return self._take(end) if len(self._buffer) >= end else None
 
-    def _take(self, end: int) -> Record | bool:
-        payload = self._payload_at(0, end - HEADER - FOOTER)
+    def _take(self, end: int) -> Record | bool | None:
+        payload = self._checked(0, end - HEADER - FOOTER)
         if payload is None:
             return self._lose("bad payload CRC")
         record = Record(self._offset, payload)
@@ -181,85 +225,63 @@ class RecordParser:
         return True
 
     def _lose(self, reason: Reason) -> bool:
+        if self._hold:
+            self.suspect = (self._offset, reason)
+        else:
+            self._lose_here(reason)
+        return True
+
+    def _lose_here(self, reason: Reason) -> None:
         self._lost = (self._offset, reason)
         self._drop(1)
-        return True
+        self._headers.clear()
+        self._sought_to = self._offset
+        self._look = FIRST_LOOK
 
     def _resync(self) -> Gap | None:
         """Look for the next sound record; what was passed over becomes a gap."""
-        while True:
-            position = _next_header(self._buffer)
-            if position is None:
-                self._drop(max(0, len(self._buffer) - HEADER + 1))
+        while self._headers or self._seek_headers():
+            self._drop(self._headers[0] - self._offset)
+            length = length_at(self._buffer, 0) or 0
+            whole = len(self._buffer) >= HEADER + length + FOOTER
+            if not whole and not self._finishing:
                 return None
-            self._drop(position)
-            length = self._length_at(0) or 0
-            if length > LONGEST:
-                self._drop(1)
-                continue
-            if len(self._buffer) < HEADER + length + FOOTER:
-                return None
-            if self._payload_at(0, length) is not None and self._lost:
+            if whole and self._checked(0, length) is not None and self._lost:
                 (start, reason), self._lost = self._lost, None
                 return Gap(start, self._offset - start, reason)
-            self._drop(1)
+            self._headers.popleft()
+        self._drop(self._sought_to - self._offset)
+        return None
+
+    def _seek_headers(self) -> bool:
+        """Look for plausible headers in bytes not looked at yet; False where there is none."""
+        while self.position - self._sought_to >= HEADER:
+            begin = self._sought_to - self._offset
+            block = bytes(self._buffer[begin : begin + self._look + HEADER - 1])
+            self._headers += [self._sought_to + at for at in sound_headers(block)]
+            self._sought_to += len(block) - HEADER + 1
+            self._look = min(2 * self._look, LONGEST_LOOK)
+            if self._headers:
+                return True
+        return False
+
+    def _swallows_a_record(self) -> bool:
+        """Whether a sound record lies within the bytes of an incomplete one."""
+        behind = RecordParser(start=self._offset + 1)
+        behind._lose_here("record cut off")
+        behind._finishing = True
+        return any(isinstance(found, Record) for found in behind.feed(bytes(self._buffer[1:])))
+
+    def _checked(self, position: int, length: int) -> bytes | None:
+        """The payload, if its CRC holds; what fails again and again is not checked for ever."""
+        spent = self._in_vain > VAIN_CHECKS * (self._offset - self._start) + LONGEST_SOUGHT
+        if length > SMALL and spent:
+            return None
+        payload = payload_at(self._buffer, position, length)
+        if payload is None and length > SMALL:
+            self._in_vain += length
+        return payload
 
     def _drop(self, count: int) -> None:
         del self._buffer[:count]
         self._offset += count
-
-    def _length_at(self, position: int) -> int | None:
-        length, crc = struct.unpack_from("<QI", self._buffer, position)
-        sound = masked_crc(bytes(self._buffer[position : position + 8])) == crc
-        return int(length) if sound else None
-
-    def _payload_at(self, position: int, length: int) -> bytes | None:
-        start = position + HEADER
-        payload = bytes(self._buffer[start : start + length])
-        (crc,) = struct.unpack_from("<I", self._buffer, start + length)
-        return payload if masked_crc(payload) == crc else None
-
-
-def _next_header(buffer: bytearray) -> int | None:
-    """Position of the first 12 bytes that are a plausible length with its CRC.
-
-    The CRC of eight bytes is the exclusive or of one table entry for each of them, so all offsets
-    are tried at once.
-    """
-    start, block = 0, FIRST_LOOK
-    while start <= len(buffer) - HEADER:
-        data = np.frombuffer(bytes(buffer[start : start + block + HEADER - 1]), dtype=np.uint8)
-        count = len(data) - HEADER + 1
-        upper = np.bitwise_or.reduce([data[byte : byte + count] for byte in range(4, 8)])
-        candidates = np.flatnonzero((upper == 0) & (data[3 : 3 + count] <= LONGEST >> 24))
-        crcs = _crc_of_eight(data, candidates)
-        masked = ((crcs >> 15 | crcs << 17) + np.uint32(0xA282EAD8)).astype(np.uint32)
-        expected = sum(
-            data[candidates + 8 + byte].astype(np.uint32) << np.uint32(8 * byte)
-            for byte in range(4)
-        )
-        sound = candidates[masked == expected]
-        if len(sound):
-            return start + int(sound[0])
-        start += block
-        block = min(2 * block, LONGEST_LOOK)
-    return None
-
-
-def _crc_of_eight(data: NDArray[np.uint8], starts: NDArray[np.intp]) -> NDArray[np.uint32]:
-    tables, crc_of_zeros = _crc_tables()
-    crcs = np.full(len(starts), crc_of_zeros, dtype=np.uint32)
-    for byte in range(8):
-        crcs ^= tables[byte][data[starts + byte]]
-    return crcs
-
-
-@cache
-def _crc_tables() -> tuple[NDArray[np.uint32], np.uint32]:
-    zeros = google_crc32c.value(bytes(8))
-    tables = np.empty((8, 256), dtype=np.uint32)
-    for byte in range(8):
-        for value in range(256):
-            eight = bytes(byte) + bytes([value]) + bytes(7 - byte)
-            tables[byte, value] = google_crc32c.value(eight) ^ zeros
-    return tables, np.uint32(zeros)
