@@ -1,11 +1,11 @@
-"""What holds for any bytes at all that are read as an event file; for the fuzz target and the corpus.
+"""What holds for any bytes that are read as an event file; for the fuzz target and its corpus.
 
-    any bytes -> records, gaps and a rest that lie end to end and are all of the file
-              -> the same, fed in chunks of any size
-    a record  -> is those bytes of the file, framed by TensorBoard's own writer
-              -> an event, or "no event", never another exception
-    an event  -> the values that protobuf reads there, where the payload is as protobuf writes it
-    events    -> series and traces, never an exception; no more points than values were written
+any bytes -> records, gaps and a rest that lie end to end and are all of the file
+          -> the same, fed in chunks of any size
+a record  -> is those bytes of the file, framed by TensorBoard's own writer
+          -> an event, or "no event", never another exception
+an event  -> the values that protobuf reads there, where the payload is as protobuf writes it
+events    -> series and traces, never an exception; no more points than values were written
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _as_protobuf_reads_it(payload: bytes, event: Event) -> None:
     except DecodeError:
         return
     if proto.SerializeToString(deterministic=True) != payload:
-        return  # fields twice, or in an order of their own: protobuf merges them, nobody writes them
+        return  # fields twice, or in another order: protobuf merges them, nobody writes them
     assert event.step == proto.step
     assert struct.pack("<d", event.wall_time) == struct.pack("<d", proto.wall_time)
     assert event.restart == (proto.session_log.status == SessionLog.START)

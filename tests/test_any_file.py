@@ -194,9 +194,7 @@ def len_of_written(payloads: list[bytes]) -> int:
 
 
 def count(logs) -> int:
-    return sum(
-        len(series) + series.superseded for log in logs for series in log.series.values()
-    )
+    return sum(len(series) + series.superseded for log in logs for series in log.series.values())
 
 
 class TestGrowth:

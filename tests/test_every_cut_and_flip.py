@@ -1,4 +1,4 @@
-"""Real files cut at every byte and with every bit flipped: what is read was written, the rest said."""
+"""Real files cut at every byte, with every bit flipped: what is read was written, the rest said."""
 
 import os
 import re

@@ -21,7 +21,6 @@ KILLS = 200
 def killed(tmp_path_factory) -> list[Path]:
     """The event files of 200 trainings that were killed at random moments."""
     top, seed = tmp_path_factory.mktemp("killed"), random.randrange(2**32)
-    print(f"seed {seed}")
     command = [sys.executable, "-m", "tests.killed_writers", str(top), str(KILLS), str(seed)]
     subprocess.run(command, check=True, cwd=Path(__file__).parents[1], timeout=300)
     return [path for number in range(KILLS) for path in (top / str(number)).iterdir()]

@@ -11,7 +11,6 @@ import math
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.types_pb2 import DataType
 
@@ -107,7 +106,9 @@ def _hostile() -> dict[str, bytes]:
         "wall_times": recorded(*(event(simple("loss", 1), wall_time=number) for number in odd)),
         "steps": recorded(*(event(simple("loss", 1), step=n) for n in (-1, -(2**63), 2**63 - 1))),
         "tag_no_utf8": recorded(LOSS.SerializeToString().replace(b"loss", b"\xff\xfe\x00\x1b")),
-        "tag_twice": recorded(b"\x2a\x11\x0a\x0f\x0a\x01a\x0a\x01b\x15\x00\x00\x80?\x15\x00\x00\x00@"),
+        "tag_twice": recorded(
+            b"\x2a\x11\x0a\x0f\x0a\x01a\x0a\x01b\x15\x00\x00\x80?\x15\x00\x00\x00@"
+        ),
         "varint_without_end": recorded(b"\x10" + b"\xff" * 20),
         "length_past_the_end": recorded(b"\x2a\xff\x01\x0a"),
         "nested": recorded(b"\x2a" + bytes([len(nested)]) + nested),
@@ -120,7 +121,12 @@ def _hostile() -> dict[str, bytes]:
 def _beginnings() -> dict[str, bytes]:
     """The first records of real files: torch's writer, Keras', Lightning's, the hook's."""
     found = {}
-    for kind in ("plain/lr_after_seed1", "hooked/two_groups", "hooked/transformers", "foreign/keras"):
+    for kind in (
+        "plain/lr_after_seed1",
+        "hooked/two_groups",
+        "hooked/transformers",
+        "foreign/keras",
+    ):
         (path,) = sorted((REPLAY_LOGS / kind).rglob("*tfevents*"))[:1]
         found["begins_" + kind.replace("/", "_")] = path.read_bytes()[:3000]
     return found

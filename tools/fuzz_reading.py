@@ -4,9 +4,9 @@
     python -m tools.fuzz_reading .fuzz tests/corpus -max_total_time=600 -rss_limit_mb=2048
 
 Any bytes go through framing, decoding and preemption; what must hold for them is written in
-tests/reading_invariant.py. A checksum keeps plain mutations from ever reaching the decoder, so three
-of four mutate a payload and frame it again. Options after the directories are libFuzzer's. An input
-that breaks a promise is left as `crash-*`; add it to tests/corpus once the bug is mended.
+tests/reading_invariant.py. A checksum keeps plain mutations from ever reaching the decoder, so
+three of four mutate a payload and frame it again. Options after the directories are libFuzzer's.
+An input that breaks a promise is left as `crash-*`; add it to tests/corpus once that is mended.
 """
 
 from __future__ import annotations
