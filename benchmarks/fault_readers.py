@@ -44,6 +44,7 @@ def plateau_watch(directory: Path) -> tuple[Points, list[str]]:
             said += log.damages
             if series := log.series.get("loss"):
                 points += zip(series.steps.tolist(), series.values.tolist(), strict=True)
+                said += [f"{series.superseded} superseded"] if series.superseded else []
     return points, said
 
 
