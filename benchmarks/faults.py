@@ -43,7 +43,8 @@ Each reads in a process of its own, with {limit:.0f} s and 8 GiB of address spac
 - *says so*: the reader's result names what it did not read. For plateau-watch these are the
   warnings of its reports. Of the others, whatever they wrote to standard error that a sound file
   does not make them write counts as saying so.
-- *hangs*: no answer in that time. *error*: the last line of what was raised; no points.
+- *hangs*: no answer in that time. *error*: reading, or TensorBoard's own conversion of the
+  tensors it returned, raised this, and nothing was returned.
 """
 
 
