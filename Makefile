@@ -6,7 +6,7 @@ PYTHON ?= python3
 PIP = -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help replay test check replay-logs clean
+.PHONY: help replay test check replay-logs faults fuzz clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -49,5 +49,26 @@ replay-logs: .venv/installed .venv-keras/installed  ## write replay_logs anew, b
 		--keras-python "$(CURDIR)/.venv-keras/bin/python"
 	.venv/bin/python tools/readme_outputs.py
 
+# Other readers of event files, each fault in a process of its own.
+.venv-faults/installed: pyproject.toml
+	@test -x .venv-faults/bin/python || $(PYTHON) -m venv .venv-faults
+	@.venv-faults/bin/python $(PIP) --editable '.[faults]'
+	@touch $@
+
+faults: .venv-faults/installed  ## write docs/faults.md: what each reader makes of broken files
+	.venv-faults/bin/python -m benchmarks.faults docs/faults.md
+
+.venv-fuzz/installed: pyproject.toml
+	@test -x .venv-fuzz/bin/python || $(PYTHON) -m venv .venv-fuzz
+	@.venv-fuzz/bin/python $(PIP) --editable '.[fuzz]'
+	@touch $@
+
+FUZZ_SECONDS ?= 600
+
+fuzz: .venv-fuzz/installed  ## fuzz the reading of event files; inputs grow in .fuzz/
+	@mkdir -p .fuzz
+	.venv-fuzz/bin/python -m tools.fuzz_reading .fuzz tests/corpus \
+		-max_total_time=$(FUZZ_SECONDS) -max_len=2048 -rss_limit_mb=2048 -timeout=20
+
 clean:  ## remove what make has installed
-	rm -rf .venv .venv-replay .venv-keras
+	rm -rf .venv .venv-replay .venv-keras .venv-faults .venv-fuzz

@@ -1,0 +1,1 @@
+"""Comparisons with other software, run by hand; their results are in docs/."""
