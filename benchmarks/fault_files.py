@@ -18,7 +18,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.types_pb2 import DataType
 
-from plateau_watch.events.records import framed, masked_crc
+from plateau_watch.events.framing import framed, masked_crc
 
 Point = tuple[int, float]
 """Step and value."""

@@ -3,6 +3,7 @@
 import io
 import logging
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import settings
@@ -85,6 +86,23 @@ def parsed_naively(data: bytes) -> tuple[list, Gap | None, bool]:
                 return found, Gap(start, len(data) - start, what), False
             found.append(Gap(start, position - start, what))
     return found, None, False
+
+
+def ended_naively(data: bytes) -> tuple[list, Gap | None, bool]:
+    """Parse likewise, where no more bytes will come: a record that is cut off may hold others."""
+    found, rest, incomplete = parsed_naively(data)
+    while rest:
+        inside = range(rest.offset + 1, len(data))
+        sound = (at for at in inside if isinstance(_looked_at(data, at), Record))
+        position = next(sound, None)
+        if position is None:
+            break
+        reason = "record cut off" if incomplete else rest.reason
+        found.append(Gap(rest.offset, position - rest.offset, reason))
+        more, rest, incomplete = parsed_naively(data[position:])
+        found += [replace(item, offset=item.offset + position) for item in more]
+        rest = rest and replace(rest, offset=rest.offset + position)
+    return found, rest, incomplete
 
 
 def _looked_at(data: bytes, position: int) -> Record | str:

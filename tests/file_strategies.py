@@ -7,7 +7,8 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.types_pb2 import DataType
 
-from plateau_watch.events.records import LARGE, framed
+from plateau_watch.events.framing import framed
+from plateau_watch.events.records import LARGE
 from tests.event_files import FILE_VERSION, event, header, image, restart, simple, tensor_value
 
 TAGS = st.sampled_from(["loss", "lr", "val/acc", "", "\x1b[2J", "é" * 40])

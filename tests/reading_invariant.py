@@ -17,7 +17,8 @@ from tensorboard.compat.proto.event_pb2 import Event as EventProto
 from tensorboard.compat.proto.event_pb2 import SessionLog
 
 from plateau_watch.events.file_content import FileContent, series_of, traces_of
-from plateau_watch.events.records import Gap, Record, RecordParser, framed
+from plateau_watch.events.framing import framed
+from plateau_watch.events.records import Gap, Record, RecordParser
 from plateau_watch.events.summaries import (
     Event,
     NotAnEventError,
@@ -57,6 +58,7 @@ def fed(data: bytes, sizes: list[int], **options) -> tuple[list[Record | Gap], G
         size = sizes[turn % len(sizes)]
         found += parser.feed(data[position : position + size])
         position, turn = position + size, turn + 1
+    found += parser.finish()
     return found, parser.pending
 
 

@@ -12,11 +12,12 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.types_pb2 import DataType
 
+from plateau_watch.events.framing import framed
 from plateau_watch.events.logdir import RunFiles
-from plateau_watch.events.records import Gap, Record, RecordParser, framed
+from plateau_watch.events.records import Gap, Record, RecordParser
 from plateau_watch.events.run_reader import RunLog, read_run, read_trainings
 from plateau_watch.events.summaries import may_hold_scalars
-from tests.event_files import EVENT_FILE, parsed_naively, points, properties
+from tests.event_files import EVENT_FILE, ended_naively, points, properties
 from tests.file_strategies import (
     any_payloads,
     chunks,
@@ -134,7 +135,7 @@ class TestDamage:
     @properties
     @given(small_files.flatmap(damaged))
     def test_all_points_of_records_that_are_whole_are_read_and_all_else_is_said(self, file):
-        found, rest, incomplete = parsed_naively(file)
+        found, rest, incomplete = ended_naively(file)
         payloads = [item.payload for item in found if isinstance(item, Record)]
         log = read_bytes(file)
         everything = sum(len(series) + series.superseded for series in log.series.values())

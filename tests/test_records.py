@@ -12,16 +12,18 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from plateau_watch.events.framing import FOOTER, HEADER, framed, masked_crc
+from plateau_watch.events.framing import FOOTER, HEADER, LONGEST_SOUGHT, framed, masked_crc
 from plateau_watch.events.records import (
     LARGE,
     LONGEST,
+    LONGEST_KEPT,
     PEEK,
     Gap,
     Record,
     RecordParser,
 )
 from tests.event_files import (
+    ended_naively,
     framed_by_tensorboard,
     gaps_of,
     header,
@@ -380,3 +382,101 @@ class TestLargePayloads:
         lengths = []
         parsed(framed(bytes(size)), wanted=lambda _, length: lengths.append(length) or True)
         assert len(lengths) == asked
+
+
+class TestHeldFailures:
+    """Bytes on a network disk may be zeros for a while: the caller reads them again."""
+
+    def test_a_failed_crc_is_held_until_it_is_given_up(self):
+        parser = RecordParser(hold=True)
+        assert list(parser.feed(framed(FIRST) + UNSOUND + framed(THIRD))) == [Record(0, FIRST)]
+        assert parser.suspect == (21, "bad length CRC")
+        assert parser.pending == Gap(21, 46, "bad length CRC")
+        assert not parser.incomplete
+        assert list(parser.give_up()) == [Gap(21, 21, "bad length CRC"), Record(42, THIRD)]
+        assert parser.suspect is None
+
+    def test_a_parser_that_starts_at_a_record_in_mid_file_counts_from_there(self):
+        parser = RecordParser(start=21)
+        assert list(parser.feed(framed(SECOND))) == [Record(21, SECOND)]
+        assert parser.position == 37
+
+    @properties
+    @given(damaged_files(), chunk_sizes)
+    def test_giving_up_at_once_is_as_if_nothing_were_held(self, data, sizes):
+        parser, found, position, turn = RecordParser(hold=True), [], 0, 0
+        while position < len(data):
+            size = sizes[turn % len(sizes)]
+            found += parser.feed(data[position : position + size])
+            while parser.suspect:
+                found += parser.give_up()
+            position, turn = position + size, turn + 1
+        assert (found, parser.pending, parser.incomplete) == fed_in([1 << 20], data)
+
+
+class TestTheEndOfAFile:
+    def test_records_that_a_cut_one_swallowed_are_found(self):
+        """A process was killed in a record, and another wrote on in the same file."""
+        cut = framed(b"x" * 500)[:40]
+        parser = RecordParser()
+        assert list(parser.feed(cut + framed(FIRST) + framed(THIRD))) == []
+        assert list(parser.finish()) == [
+            Gap(0, 40, "record cut off"),
+            Record(40, FIRST),
+            Record(61, THIRD),
+        ]
+        assert parser.pending is None
+
+    def test_a_record_that_is_only_cut_off_stays_pending(self):
+        parser = RecordParser()
+        list(parser.feed(framed(FIRST) + framed(b"x" * 500)[:40]))
+        assert list(parser.finish()) == []
+        assert parser.incomplete
+        assert parser.pending == Gap(21, 40, "bad payload CRC")
+
+    def test_a_header_forged_in_a_gap_holds_nothing_back_at_the_end(self):
+        parser = RecordParser()
+        assert list(parser.feed(UNSOUND + header(1000) + framed(THIRD))) == []
+        assert list(parser.finish()) == [Gap(0, 33, "bad length CRC"), Record(33, THIRD)]
+
+    @properties
+    @given(damaged_files())
+    def test_the_end_gives_what_trying_every_offset_gives(self, data):
+        found, parser = parsed(data)
+        ended = [*found, *parser.finish()]
+        assert (ended, parser.pending, parser.incomplete) == ended_naively(data)
+
+
+class TestHostileFiles:
+    """A file may be made so that each byte is checked for each header: time stays bounded."""
+
+    @pytest.mark.parametrize("claims", [3_000, 100_000, LONGEST_SOUGHT - 1])
+    def test_headers_that_all_claim_what_is_not_there(self, claims):
+        data = UNSOUND + header(claims) * 40_000 + framed(THIRD)
+        began = time.process_time()
+        parser = RecordParser()
+        found = [*parser.feed(data), *parser.finish()]
+        assert payloads_of(found) == [THIRD]
+        assert time.process_time() - began < 5
+
+    def test_sound_records_between_claims_of_megabytes(self):
+        data = (framed(FIRST) + header(5_000_000)) * 20_000 + framed(THIRD)
+        began = time.process_time()
+        parser = RecordParser()
+        found = [*parser.feed(data), *parser.finish()]
+        assert payloads_of(found) == [FIRST] * 20_000 + [THIRD]
+        assert time.process_time() - began < 20
+
+    def test_a_payload_that_is_too_long_to_keep_is_said_and_passed_over(self):
+        length = LONGEST_KEPT + 1
+        parser = RecordParser()
+        found = list(parser.feed(framed(FIRST) + header(length) + bytes(PEEK)))
+        assert found == [Record(0, FIRST), Gap(21, length + 16, "longer than is kept")]
+        assert parser.declined == length + FOOTER - PEEK
+
+    def test_twenty_megabytes_of_junk_take_well_under_a_second(self):
+        for junk in (bytes(20_000_000), bytes(range(256)) * 80_000):
+            began = time.process_time()
+            found, _ = parsed(framed(FIRST) + junk + framed(THIRD), chunk=1 << 20)
+            assert time.process_time() - began < 3  # a machine under load is no failure
+            assert payloads_of(found) == [FIRST, THIRD]

@@ -20,6 +20,7 @@ def test_the_page_names_tests_and_caps():
     assert len(NAMED) >= 15
     assert set(CAPS) == {
         "LONGEST",
+        "LONGEST_KEPT",
         "LARGE",
         "PEEK",
         "LARGEST",

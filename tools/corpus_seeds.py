@@ -14,7 +14,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.types_pb2 import DataType
 
-from plateau_watch.events.records import framed
+from plateau_watch.events.framing import framed
 from tests.event_files import (
     FILE_VERSION,
     event,

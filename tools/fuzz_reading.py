@@ -18,7 +18,7 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["plateau_watch"]):
-    from plateau_watch.events.records import framed
+    from plateau_watch.events.framing import framed
     from tests.reading_invariant import check_reading
 
 

@@ -169,6 +169,7 @@ def _found(
                 file.seek(past, 1)
                 parser.sought(past)
                 advance(past)
+        yield from parser.finish()
 
 
 def _skipped(path: Path, gap: Gap) -> str:
