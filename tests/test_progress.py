@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from plateau_watch.commands import main, progress, reading
+from plateau_watch.commands import main, progress, told
 from tests.runs import plain_run
 
 
@@ -50,7 +50,7 @@ def test_fitting_is_counted_in_trainings(tmp_path, monkeypatch, command):
         assert console.stderr
         yield counted.append
 
-    monkeypatch.setattr(reading, "fitting", fitting)
+    monkeypatch.setattr(told, "fitting", fitting)
     result = CliRunner().invoke(main, [command, str(tmp_path)])
     assert result.exit_code == 0, result.output
     assert counted == [3, 1, 1, 1]
