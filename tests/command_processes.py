@@ -24,6 +24,9 @@ def child(call):
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), target)
     if call["file_size"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (call["file_size"], call["file_size"]))
+    if call["user"] is not None:
+        os.setegid(call["user"])
+        os.seteuid(call["user"])
     sys.argv = ["plateau-watch", *map(os.fsdecode, map(bytes.fromhex, call["arguments"]))]
     try:
         run()
@@ -70,7 +73,9 @@ class Calls:
         self._server = server
         self._directory = directory
 
-    def call(self, *arguments, send=None, after=0.0, file_size=None, stdout=None, stderr=None):
+    def call(
+        self, *arguments, send=None, after=0.0, file_size=None, user=None, stdout=None, stderr=None
+    ):
         """Run `plateau-watch ARGUMENTS`.
 
         Args:
@@ -78,6 +83,7 @@ class Calls:
             send: a signal that it gets.
             after: seconds until then.
             file_size: bytes that a file can grow to at most.
+            user: the number of the user that it runs as, where this one may choose.
             stdout: a file to write to, such as /dev/full; one of its own if absent.
             stderr: likewise.
         """
@@ -87,6 +93,7 @@ class Calls:
             "signal": send,
             "after": after,
             "file_size": file_size,
+            "user": user,
             "stdout": str(stdout or kept[0]),
             "stderr": str(stderr or kept[1]),
         }

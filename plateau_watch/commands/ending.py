@@ -11,8 +11,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -45,6 +45,24 @@ class Commands(click.Group):
         finally:
             _forget_what_cannot_be_written()
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401
+    ) -> click.Context:
+        """Parse the arguments, among them --help."""
+        with _whose_reader_may_go():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+        """Run the command that was named."""
+        with _whose_reader_may_go():
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+            return code
+
     def _ended(
         self,
         args: Sequence[str] | None,
@@ -53,23 +71,23 @@ class Commands(click.Group):
         extra: dict[str, Any],
     ) -> int:
         try:
-            try:
-                code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
-                sys.stdout.flush()
-            except click.ClickException as error:
-                return _shown(error)
-            except OSError as error:
-                if isinstance(error, BrokenPipeError):
-                    raise
-                return _shown(Unfinished(_cause(error)))
-            except click.Abort:
-                return INTERRUPTED
-        except BrokenPipeError:
-            return READER_GONE
-        except SystemExit as end:  # click's own answer to a broken pipe is 1, which is a finding
-            gone = isinstance(end.__context__, BrokenPipeError)
-            return READER_GONE if gone else int(end.code or 0)
+            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            return _shown(error)
+        except OSError as error:
+            return _shown(Unfinished(_cause(error)))
+        except click.Abort:
+            return INTERRUPTED
         return code or 0
+
+
+@contextmanager
+def _whose_reader_may_go() -> Iterator[None]:
+    """End with a code of our own where click would end with 1, which is a finding."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise click.exceptions.Exit(READER_GONE) from None
 
 
 def _shown(error: click.ClickException) -> int:

@@ -6,6 +6,7 @@ is no regular file (a FIFO, a device) and what is open already (/dev/stdout) is 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -48,7 +49,12 @@ def _followed(path: Path) -> Path:
     while path.is_symlink() and _open_already(path) is None and path not in seen:
         seen.add(path)
         path = Path(os.path.realpath(path.parent), os.readlink(path))
-    return path if _open_already(path) is not None else Path(os.path.realpath(path))
+    if _open_already(path) is not None:
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return target
 
 
 def _open_already(path: Path) -> int | None:
