@@ -21,7 +21,12 @@ end_when_interrupted()  # a child has it from its first instruction on
 
 def child(call):
     for target, name in ((1, call["stdout"]), (2, call["stderr"])):
-        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), target)
+        if name == "a closed pipe":
+            reading, writing = os.pipe()
+            os.close(reading)
+        else:
+            writing = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        os.dup2(writing, target)
     if call["file_size"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (call["file_size"], call["file_size"]))
     if call["user"] is not None:
@@ -66,6 +71,10 @@ class Ended:
     seconds: float
 
 
+CLOSED_PIPE = "a closed pipe"
+"""Where standard output or error can go: a pipe that nobody reads."""
+
+
 class Calls:
     """Calls of the command, one after the other."""
 
@@ -84,7 +93,7 @@ class Calls:
             after: seconds until then.
             file_size: bytes that a file can grow to at most.
             user: the number of the user that it runs as, where this one may choose.
-            stdout: a file to write to, such as /dev/full; one of its own if absent.
+            stdout: a file to write to, such as /dev/full, or CLOSED_PIPE; one of its own if absent.
             stderr: likewise.
         """
         kept = [self._directory / name for name in ("stdout", "stderr")]
