@@ -5,6 +5,7 @@ call, and the child is signalled, limited or starved like any other.
 """
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -71,6 +72,9 @@ class Ended:
     seconds: float
 
 
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+"""An environment in which Python buffers, as it does for users; what fails, fails late then."""
+
 CLOSED_PIPE = "a closed pipe"
 """Where standard output or error can go: a pipe that nobody reads."""
 
@@ -124,8 +128,7 @@ def _bytes(argument):
 def calls(directory: Path):
     """Yield `Calls`, which keeps what they say in a directory."""
     command = [sys.executable, "-c", SERVER]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=BUFFERED, **pipes) as server:
         yield Calls(server, directory)
         server.stdin.close()

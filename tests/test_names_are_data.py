@@ -242,6 +242,9 @@ def hostile_logs(tmp_path_factory):
     return logdir
 
 
+ACTS = "\x1b[31m\x07\u202ex"
+"""click itself takes out the first of these, where no terminal reads it."""
+
 COMMANDS = [
     ("replay",),
     ("replay", "--explain", "--ascii"),
@@ -253,16 +256,16 @@ COMMANDS = [
     ("explain", "--all"),
     ("runs",),
     ("runs", "--format", "json"),
-    ("replay", "--run", "\x1b[31m"),
-    ("fit", "--metric", "\x1b[31m"),
+    ("replay", "--run", ACTS),
+    ("fit", "--metric", ACTS),
     ("explain", "--step", "999999"),
-    ("replay", "--ran-with", "\x1b[31m=3"),
-    ("replay", "\x1b[31munexpected"),
-    ("replay", "--\x1b[31m"),
-    ("\x1b[31m",),
-    ("replay", "--format", "\x1b[31m"),
-    ("replay", "--as", "\x1b[31m"),
-    ("replay", "-o", "/nowhere\x1b[31m/x"),
+    ("replay", "--ran-with", f"{ACTS}=3"),
+    ("replay", ACTS),
+    ("replay", f"--{ACTS}"),
+    (ACTS,),
+    ("replay", "--format", ACTS),
+    ("replay", "--as", ACTS),
+    ("replay", "-o", f"/nowhere{ACTS}/x"),
 ]
 
 
@@ -277,3 +280,12 @@ def test_no_command_sends_on_what_a_name_holds(hostile_logs, command):
     assert not acts(result.stderr)
     if "--format" in command and "json" in command:
         assert json.loads(result.stdout)["runs"]
+
+
+def test_what_lies_beside_a_directory_that_is_not_there_is_named_inertly(hostile_logs):
+    result = CliRunner().invoke(main, ["replay", str(hostile_logs / "nowhere")])
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert "there are: " in line
+    assert "red?" in line
+    assert not acts(line)
