@@ -5,6 +5,7 @@ PlateauWatchError            anything plateau-watch refuses; its message is one 
 +-- NothingToReadError       no such directory, no event file, no such tag: look elsewhere
 +-- NotEnoughToldError       the log does not record what is needed: say it with an option
 +-- OutputRefusedError       writing there is impossible or touches the user's runs: elsewhere
++-- OutputUnfinishedError    writing began and there is no room (a full disk): make some
 +-- WatchError               this scheduler or writer cannot be watched: pass another
 
 What was found *in* a file (truncated, corrupt, superseded) is not an error but part of the
@@ -30,6 +31,10 @@ class NotEnoughToldError(PlateauWatchError):
 
 class OutputRefusedError(PlateauWatchError):
     """Writing to this place would change the user's own runs, or cannot be done."""
+
+
+class OutputUnfinishedError(PlateauWatchError):
+    """Writing could not be brought to its end: the disk is full, or failed."""
 
 
 class WatchError(PlateauWatchError):

@@ -1,6 +1,7 @@
-"""errors: what plateau-watch refuses becomes one clear line and exit code 2.
+"""errors: what plateau-watch refuses becomes one clear line and exit code 2, or 1 for a full disk.
 
-A terminal gets the line wrapped at its width; what reads a pipe gets it as one.
+A terminal gets the line wrapped at its width; what reads a pipe gets it as one. Names in it are
+data: nothing in them acts on the terminal.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import IO, Any
 import click
 from rich.console import Console
 
-from plateau_watch.errors import PlateauWatchError
+from plateau_watch.errors import OutputUnfinishedError, PlateauWatchError
+from plateau_watch.render.printable import printable
 
 
 class Refusal(click.ClickException):
@@ -24,7 +26,7 @@ class Refusal(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the line."""
-        line = f"plateau-watch: {self.format_message()}"
+        line = printable(f"plateau-watch: {self.format_message()}")
         if sys.stderr.isatty():
             line = textwrap.fill(
                 line,
@@ -36,10 +38,18 @@ class Refusal(click.ClickException):
         click.echo(line, err=True, file=file)
 
 
+class Unfinished(Refusal):
+    """The line for a result that could not be written to its end, exit code 1."""
+
+    exit_code = 1
+
+
 @contextmanager
 def one_clear_line() -> Iterator[None]:
     """Turn whatever plateau-watch refuses into a `Refusal`."""
     try:
         yield
+    except OutputUnfinishedError as error:
+        raise Unfinished(str(error)) from None
     except PlateauWatchError as error:
         raise Refusal(str(error)) from None

@@ -1,9 +1,8 @@
-"""output: a rendered report to standard output or a file, whole or not at all."""
+"""output: a rendered report to standard output or a file."""
 
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from plateau_watch.errors import OutputRefusedError
+from plateau_watch.commands.output_file import write_file
 from plateau_watch.render.as_csv import as_csv
 from plateau_watch.render.as_json import as_json
 from plateau_watch.render.as_markdown import as_markdown
@@ -37,7 +36,7 @@ def put(
     """Render a report and print it, or write it to a file.
 
     Raises:
-        OutputRefusedError: the file cannot be written.
+        OutputRefusedError, OutputUnfinishedError: the file cannot be written.
     """
     path = None if path == Path("-") else path
     renderings: dict[str, Callable[[Report], str]] = {
@@ -46,27 +45,22 @@ def put(
         "markdown": as_markdown,
     }
     if form in renderings:
-        text = renderings[form](report)
-        _write(path, text) if path else _print(text, "utf-8")
+        _put(renderings[form](report), path, "utf-8")
         return
     ascii_only = ascii_only or not (path or _speaks_unicode())
     if path is None and sys.stdout.isatty():
         print_report(report, Console(), explain=explain, ascii_only=ascii_only)
         return
     text = _plain(report, explain=explain, ascii_only=ascii_only)
-    _write(path, text) if path else _print(text, sys.stdout.encoding or "ascii")
+    _put(text, path, "utf-8" if path else sys.stdout.encoding or "ascii")
 
 
-def _print(text: str, encoding: str) -> None:
-    """Print to a pipe; bytes of a file name that are no text go out as they are."""
-    click.echo(_escaped(text, encoding), nl=False)
-
-
-def _escaped(text: str, encoding: str) -> bytes:
-    try:
-        return text.encode(encoding, errors="surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode(encoding, errors="replace")
+def _put(text: str, path: Path | None, encoding: str) -> None:
+    content = text.encode(encoding, errors="replace")
+    if path:
+        write_file(path, content)
+    else:
+        click.echo(content, nl=False)
 
 
 def _plain(report: Report, *, explain: bool, ascii_only: bool) -> str:
@@ -80,34 +74,3 @@ def _plain(report: Report, *, explain: bool, ascii_only: bool) -> str:
 
 def _speaks_unicode() -> bool:
     return "utf" in (sys.stdout.encoding or "").lower()
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file, whole or not at all; what is no regular file is written to as it is."""
-    target = Path(os.path.realpath(path))
-    _refuse(path, target)
-    try:
-        if target.exists() and not target.is_file():
-            target.write_bytes(_escaped(text, "utf-8"))
-        else:
-            _replace(target, _escaped(text, "utf-8"))
-    except OSError as error:
-        raise OutputRefusedError(f"cannot write {str(path)!r}: {error.strerror}") from None
-
-
-def _refuse(path: Path, target: Path) -> None:
-    if str(path) in ("", ".") or target.is_dir():
-        raise OutputRefusedError(f"cannot write {str(path)!r}: it is a directory")
-    if "tfevents" in target.name:
-        raise OutputRefusedError(
-            f"cannot write {str(path)!r}: TensorBoard would read it as an event file"
-        )
-
-
-def _replace(target: Path, content: bytes) -> None:
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,8 +17,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from plateau_watch.interruption import undone_if_interrupted
+
 PATIENCE = 1.0
 """Seconds before the bar appears."""
+
+TAKEN_AWAY = b"\r\x1b[2K\x1b[?25h"
+"""Erases the line and shows the cursor again, without asking rich, which may be interrupted."""
 
 Advance = Callable[[int], None]
 """To be told how much more was done."""
@@ -56,8 +62,13 @@ def _bar(total: int, console: Console, columns: tuple[ProgressColumn, ...]) -> I
         if overdue and console.is_terminal and not progress.live.is_started:
             progress.start()
 
-    try:
-        yield advance
-    finally:
+    def take_away() -> None:
         if progress.live.is_started:
-            progress.stop()
+            os.write(console.file.fileno(), TAKEN_AWAY)
+
+    with undone_if_interrupted(take_away):
+        try:
+            yield advance
+        finally:
+            if progress.live.is_started:
+                progress.stop()

@@ -16,6 +16,7 @@ from plateau_watch.dialects import DIALECTS
 from plateau_watch.errors import ConfigError
 from plateau_watch.events.whatif_writer import write_schedules
 from plateau_watch.recording import Recording
+from plateau_watch.render.printable import printable
 from plateau_watch.report import Report
 from plateau_watch.whatif import grid
 
@@ -102,10 +103,13 @@ def _write_for_tensorboard(directory: Path, report: Report, logdir: Path) -> Non
         for run in report.runs
     ]
     written = write_schedules(directory, named, logdir)
-    click.echo(f"wrote {len(written)} runs; see them: tensorboard --logdir {directory}", err=True)
+    where = printable(str(directory))
+    click.echo(f"wrote {len(written)} runs; see them: tensorboard --logdir {where}", err=True)
 
 
 def _run_name(recording: Recording, *, alone: bool) -> str:
     """Name a recording; where a run has several schedulers, by their prefixes too."""
     prefix = recording.metric_tag.rpartition("/")[0]
-    return recording.run if alone else f"{recording.run}/{prefix}"
+    if alone:
+        return recording.run
+    return prefix if recording.run == "." else f"{recording.run}/{prefix}"

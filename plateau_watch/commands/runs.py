@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import textwrap
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from plateau_watch.commands.output import PIPE_WIDTH
 from plateau_watch.commands.reading import read_logdir, trainings
 from plateau_watch.events.run_reader import RunLog
 from plateau_watch.lr_shape import STEPS, kind_of, shape_of
+from plateau_watch.render.json_text import json_text
 from plateau_watch.render.printable import printable
 from plateau_watch.render.terminal import NARROWEST
 from plateau_watch.stated_hparams import stated_by
@@ -59,7 +59,7 @@ def runs(logdir: Path, *, pattern: str | None, form: str) -> None:
         described = [_described(log) for log in logs]
         if form == "json":
             document = {"schema": SCHEMA, "runs": described}
-            click.echo(json.dumps(document, indent=2, allow_nan=False))
+            click.echo(json_text(document), nl=False)
             return
         width = max(shutil.get_terminal_size((PIPE_WIDTH, 24)).columns, NARROWEST)
         for run in described:

@@ -1,23 +1,17 @@
 """as_json: a replay report as JSON, schema "plateau-watch/replay/1".
 
-Valid JSON: non-finite numbers are the strings "nan", "inf", "-inf". Finite ones round-trip: they
-are written with as many digits as it takes. Index counts scheduler steps from 0.
+Index counts scheduler steps from 0.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any
 
 from plateau_watch.dialects import Config, dialect_of
+from plateau_watch.render.json_text import Json, json_text
 from plateau_watch.report import Report, RunReport, Schedule
 
 SCHEMA = "plateau-watch/replay/1"
-
-Json = Any
 
 
 def as_json(report: Report, *, full: bool = False) -> str:
@@ -29,7 +23,7 @@ def as_json(report: Report, *, full: bool = False) -> str:
         "not_replayed": [asdict(run) for run in report.not_replayed],
         "warnings": report.warnings,
     }
-    return json.dumps(_valid(document), indent=2, allow_nan=False) + "\n"
+    return json_text(document)
 
 
 def _run(run: RunReport, full: bool) -> Json:
@@ -88,11 +82,3 @@ def _config(config: Config) -> Json:
 
 def _place(run: RunReport, index: int) -> Json:
     return {"index": index, "step": int(run.recording.steps[index])}
-
-
-def _valid(value: Json) -> Json:
-    if isinstance(value, dict):
-        return {key: _valid(content) for key, content in value.items()}
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return [_valid(content) for content in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

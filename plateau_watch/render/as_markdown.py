@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from plateau_watch.render.facts import facts
+from plateau_watch.render.printable import printable
 from plateau_watch.render.rows import HEADINGS, table_cells
 from plateau_watch.report import Report, RunReport
 
@@ -17,7 +18,7 @@ def as_markdown(report: Report) -> str:
         lines += [f"## {_inert(run.recording.run)}", "", *_facts(run), "", *_table(run), ""]
     if report.not_replayed:
         lines += ["## Not replayed", ""]
-        lines += [f"- {_inert(run.run)}: {_inert(run.reason)}" for run in report.not_replayed]
+        lines += [f"- **{_inert(run.run)}**: {_inert(run.reason)}" for run in report.not_replayed]
         lines.append("")
     lines += [f"- note: {_inert(warning)}" for warning in report.warnings]
     return "\n".join(lines).rstrip() + "\n"
@@ -37,6 +38,10 @@ def _table(run: RunReport) -> Iterator[str]:
         yield f"| {' | '.join(map(_inert, cells))} |"
 
 
+_MARKS = re.compile(r"[\\`*_{}\[\]<>|#&~$!]|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
+"""What Markdown or HTML reads as its own, and where GitHub's makes a link of an address."""
+
+
 def _inert(text: str) -> str:
-    """Escape what Markdown or HTML would read as its own; control characters go."""
-    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", text))
+    """Escape what Markdown or HTML would read as its own, for text within a line."""
+    return _MARKS.sub(r"\\\g<0>", printable(text).strip()) or "?"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import textwrap
@@ -16,6 +15,7 @@ from plateau_watch.narrowing import what_would_narrow
 from plateau_watch.recording import Recording
 from plateau_watch.render.facts import config_in_words
 from plateau_watch.render.feasible_set import in_words
+from plateau_watch.render.json_text import json_text
 from plateau_watch.render.printable import printable
 from plateau_watch.report import NotReplayed
 from plateau_watch.rules_fit import Rules, Window
@@ -85,7 +85,7 @@ def as_json(report: FitReport) -> str:
         "runs": [_run(found) for found in report.fitted],
         "not_fitted": [asdict(run) for run in report.not_fitted],
     }
-    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+    return json_text(document)
 
 
 def _run(found: Fitted) -> dict[str, Any]:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 
-_ACTED_ON = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_ACTED_ON = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode's categories: controls, what steers layout and direction, halves of characters and bytes
+that are no text, ends of lines and paragraphs."""
+
+_JOINERS = "\u200c\u200d"
+"""Of these categories, but letters of many scripts (and pictures of several) are joined by them."""
 
 
 def printable(text: str) -> str:
-    """Replace control characters, changes of direction, and bytes that are no text, by "?"."""
-    return _ACTED_ON.sub("?", text)
+    """Replace what a terminal would act on, or could not show, by "?"."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join("?" if _is_acted_on(character) else character for character in text)
+
+
+def _is_acted_on(character: str) -> bool:
+    return unicodedata.category(character) in _ACTED_ON and character not in _JOINERS

@@ -163,7 +163,7 @@ class _Page:
     def _lane(
         self, schedule: Schedule, lr_tags: Sequence[str], axis: Axis, margin: int
     ) -> Iterator[Text]:
-        label = f"  {schedule.label}"
+        label = f"  {printable(schedule.label)}"
         if len(label) > margin - 2:
             yield Text(label, style="bold", overflow="fold")
             label = ""
@@ -184,7 +184,7 @@ class _Page:
         for heading in HEADINGS:
             table.add_column(heading, overflow="fold", no_wrap=heading == "final LR")
         for cells in table_cells(run, STEPS_A_CELL):
-            table.add_row(*map(Text, cells), style="bold" if cells[0] == "real" else "")
+            table.add_row(*map(_text, cells), style="bold" if cells[0] == "real" else "")
         return Padding(table, (1, 0, 1, 2))
 
 
@@ -205,9 +205,13 @@ def _list(run: RunReport) -> RenderableType:
         grid.add_column(overflow="fold")
         for heading, cell in zip(HEADINGS[1:], cells, strict=True):
             if cell not in ("", "-"):
-                grid.add_row(f"  {heading}", Text(cell))
-        lines += [Text(label, style="bold", overflow="fold"), grid]
+                grid.add_row(f"  {heading}", _text(cell))
+        lines += [Text(printable(label), style="bold", overflow="fold"), grid]
     return Group(*lines)
+
+
+def _text(cell: str) -> Text:
+    return Text(printable(cell))
 
 
 def _decisions(run: RunReport) -> RenderableType:
