@@ -114,7 +114,9 @@ def _decay(steps: NDArray[np.int64], values: NDArray[np.float64]) -> str:
     """Name a decay that is a line, an exponential or half a cosine, if it is one of them."""
     if len(values) <= FEWEST_AT_EVERY_POINT:
         return "a"
-    done = (steps - steps[0]) / (steps[-1] - steps[0])
+    # Unsigned, since the difference of two int64 may not be one.
+    passed = steps.astype(np.uint64) - steps[:1].astype(np.uint64)
+    done = passed / passed[-1]
     if _runs_along(values, 1 - done):
         return "a linear"
     if values[-1] > 0 and _runs_along(np.log(values), 1 - done):

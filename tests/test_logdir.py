@@ -75,16 +75,17 @@ class TestRuns:
     ):
         event_file(logdir / "run")
         (logdir / "gone").mkdir()
-        walk = os.walk
+        scan = os.scandir
 
-        def walk_while_one_vanishes(*arguments, **options):
-            for directory, names, files in walk(*arguments, **options):
-                if directory.endswith("gone"):
-                    os.rmdir(directory)
-                yield directory, names, files
+        def scan_while_one_vanishes(directory):
+            if str(directory).endswith("gone"):
+                os.rmdir(directory)
+            return scan(directory)
 
-        monkeypatch.setattr(os, "walk", walk_while_one_vanishes)
-        assert names(logdir) == ["run"]
+        monkeypatch.setattr(os, "scandir", scan_while_one_vanishes)
+        said = []
+        assert [run.name for run in discover(logdir, said.append)] == ["run"]
+        assert said == []
 
     def test_a_hidden_directory_may_be_a_run(self, logdir):
         event_file(logdir / ".hidden")
