@@ -12,7 +12,6 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 from plateau_watch.events import tensors
 from plateau_watch.events.hparams import (
@@ -190,12 +189,11 @@ class FileContent:
             self._leave_out(_LARGE, 1)
             return
         found = parse_hparams(content)
-        new = [name for name in found if name not in self.hparams]
-        kept = set(islice(new, MOST_HPARAMS - len(self.hparams)))
-        self._leave_out(_HPARAMS, len(new) - len(kept))
-        self.hparams |= {
-            name: found[name] for name in found if name in kept or name in self.hparams
-        }
+        for name, value in found.items():
+            if name in self.hparams or len(self.hparams) < MOST_HPARAMS:
+                self.hparams[name] = value
+            else:
+                self._leave_out(_HPARAMS, 1)
 
     def _take_text(self, value: Value) -> None:
         if value.tensor is None or value.tag in self.texts or len(self.texts) >= MOST_TEXTS:

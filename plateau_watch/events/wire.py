@@ -21,8 +21,9 @@ Keeps a large record of the smallest fields from taking minutes."""
 
 
 class WireError(ValueError):
-    """The bytes are no message of ours: a length or varint passes the end, a bad wire type, or
-    too many fields.
+    """The bytes are no message of ours.
+
+    A length or a varint passes the end, there is no such wire type, or there are too many fields.
     """
 
 
