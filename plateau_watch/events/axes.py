@@ -79,12 +79,13 @@ def of_several_points(earlier: Axes, later: Axes, shared: Iterable[str]) -> set[
     return {tag for tag in shared if earlier[tag].count > 1 or later[tag].count > 1} or shared
 
 
-def _axis(steps: Sequence[int], wall_times: Iterable[float]) -> Axis:
-    finite = [time for time in wall_times if math.isfinite(time)]
+def _axis(steps: Sequence[int], wall_times: Sequence[float]) -> Axis:
+    times = np.array(wall_times, dtype=np.float64)
+    finite = times[np.isfinite(times)]
     return Axis(
-        min(steps),
+        int(np.array(steps, dtype=np.int64).min()),
         len(steps),
-        min(finite, default=math.inf),
-        max(finite, default=-math.inf),
+        float(finite.min(initial=math.inf)),
+        float(finite.max(initial=-math.inf)),
         [steps],
     )

@@ -124,12 +124,14 @@ class FileContent:
         """Add what an event holds."""
         if event.restart:
             self.restarts.add(event.step)
-        self._leave_out(_LONG, event.long_tags)
-        self._leave_out(_CUT, event.cut)
+        if event.long_tags:
+            self.left_out[_LONG] += event.long_tags
+        if event.cut:
+            self.left_out[_CUT] += 1
         for value in event.values:
             if value.tag not in self.plugins:
                 if len(self.plugins) >= MOST_TAGS:
-                    self._leave_out(_TAGS, 1)
+                    self.left_out[_TAGS] += 1
                     continue
                 self.plugins[value.tag] = ""
             self._take_value(value, event)
@@ -154,10 +156,6 @@ class FileContent:
         times = [time for time in times if math.isfinite(time)]
         return (min(times), max(times)) if times else None
 
-    def _leave_out(self, what: str, count: int) -> None:
-        if count:
-            self.left_out[what] += count
-
     def _take_value(self, value: Value, event: Event) -> None:
         if value.metadata is not None:
             plugin, content = plugin_of(value.metadata)
@@ -177,7 +175,8 @@ class FileContent:
         if found is None:
             return
         points = self.points.setdefault(value.tag, Points())
-        points.marks.note(len(points), self.restarts.passed())
+        if self.restarts:
+            points.marks.note(len(points), self.restarts.passed())
         number, precision = found
         points.steps.append(event.step)
         points.wall_times.append(event.wall_time)
@@ -186,14 +185,14 @@ class FileContent:
 
     def _take_hparams(self, content: memoryview) -> None:
         if len(content) > LARGEST_HPARAMS:
-            self._leave_out(_LARGE, 1)
+            self.left_out[_LARGE] += 1
             return
         found = parse_hparams(content)
         for name, value in found.items():
             if name in self.hparams or len(self.hparams) < MOST_HPARAMS:
                 self.hparams[name] = value
             else:
-                self._leave_out(_HPARAMS, 1)
+                self.left_out[_HPARAMS] += 1
 
     def _take_text(self, value: Value) -> None:
         if value.tensor is None or value.tag in self.texts or len(self.texts) >= MOST_TEXTS:

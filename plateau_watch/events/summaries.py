@@ -110,7 +110,7 @@ def decode_event(payload: bytes) -> Event:
                 restart = _status(field.content) == _SESSION_START
     except WireError as error:
         raise NotAnEventError(str(error)) from None
-    kept = tuple(value for value in values if value is not None)
+    kept = tuple(filter(None, values))
     return Event(step, wall_time, restart, kept, len(values) - len(kept), cut)
 
 

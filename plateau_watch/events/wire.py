@@ -113,6 +113,8 @@ def _size(message: memoryview, kind: int, position: int) -> tuple[int, int]:
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
+    if position < len(message) and message[position] < 0x80:
+        return message[position], position + 1
     value = shift = 0
     while shift < 70:
         if position >= len(message):
