@@ -75,7 +75,7 @@ def falls_like_an_lr(series: Series) -> bool:
 
 def falls_unevenly(series: Series) -> bool:
     """Whether an LR falls several times, at few of its points and not every so many: by no plan."""
-    falling = np.flatnonzero(np.diff(series.values) < 0)
+    falling = np.flatnonzero(series.values[1:] < series.values[:-1])
     few = 3 <= len(falling) <= len(series) / 3
     return few and len(set(np.diff(falling).tolist())) > 1
 

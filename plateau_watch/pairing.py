@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from plateau_watch.candidates import (
     FEWEST_POINTS,
@@ -20,6 +21,9 @@ from plateau_watch.series import Series
 
 MOST_METRICS = 40
 """Metrics of one training that are tried, the likeliest first."""
+
+MOST_LRS = 10
+"""LRs of one training that are tried with each metric, the likeliest first; param groups are one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ def pairs(
         for group in lrs:
             if group[0].tag not in names or group[0].run == metric.run:
                 names[group[0].tag] = group
-        for group in names.values():
+        for group in islice(names.values(), MOST_LRS):
             yield metric, group
 
 
