@@ -23,7 +23,7 @@ MOST_METRICS = 40
 """Metrics of one training that are tried, the likeliest first."""
 
 MOST_LRS = 10
-"""LRs of one training that are tried with each metric, the likeliest first; param groups are one."""
+"""LRs of one training that are tried with a metric, the likeliest first; param groups are one."""
 
 
 @dataclass(frozen=True, slots=True)
