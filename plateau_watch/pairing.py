@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+
 from plateau_watch.candidates import (
     FEWEST_POINTS,
     lr_candidates,
@@ -72,7 +74,21 @@ def _lrs(series: Sequence[Series], tags: Tags) -> list[tuple[Series, ...]]:
     if not found:
         absent = [tag for tag in tags.lrs if tag not in {points.tag for points in series}]
         raise NotEnoughToldError(_absent((*absent, *tags.lrs)[0], series))
+    for points in (each for group in found for each in group):
+        _must_be_an_lr(points)
     return found
+
+
+def _must_be_an_lr(series: Series) -> None:
+    """Refuse a tag with a value that no optimizer takes for an LR.
+
+    Raises:
+        NotEnoughToldError: it is negative, infinite or NaN somewhere.
+    """
+    odd = np.flatnonzero(~((series.values >= 0) & (series.values < np.inf)))
+    if len(odd):
+        value, step = float(series.values[odd[0]]), int(series.steps[odd[0]])
+        raise NotEnoughToldError(f"{series.tag!r} is no LR: it is {value:g} at step {step}")
 
 
 def _absent(tag: str, series: Sequence[Series]) -> str:
