@@ -203,8 +203,7 @@ def parse_row(
         record: the configuration record that stands last before the row.
 
     Raises:
-        BadTraceError: the row does not have two LRs for each group, no such decision exists, or a
-            count of bad steps is no whole number.
+        BadTraceError: the row does not have two LRs for each group, or no such decision exists.
     """
     fixed = len(FIXED_COLUMNS)
     groups = len(record.groups)
@@ -213,8 +212,6 @@ def parse_row(
     metric, bar, decision, *states, last_epoch, row = numbers[:fixed]
     if decision not in range(len(DECISIONS)):
         raise BadTraceError(f"a row with decision {decision:g}")
-    if not (states[1].is_integer() and states[4].is_integer()):
-        raise BadTraceError(f"a row with {states[1]:g} and {states[4]:g} bad steps")
     return TraceRow(
         step=step,
         wall_time=wall_time,
