@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+import numpy as np
+
 from plateau_watch.config import Mode
 from plateau_watch.conventions import framework_of
 from plateau_watch.lr_shape import falls_like_an_lr
@@ -22,7 +24,7 @@ FEWEST_POINTS = 3
 _LR = re.compile(r"(^|[/_\-. :])(lr|learning[_\- ]?rate)s?([/_\-. :\d]|$)", re.IGNORECASE)
 _BESIDE_AN_LR = re.compile(r"[/_\-](momentum|weight_decay)$", re.IGNORECASE)
 """What Lightning's LearningRateMonitor logs beside an LR, under the LR's name."""
-_GROUP = re.compile(r"^(?P<common>.*?)[/_\-]?(pg|group|param_group)?[_\-]?(?P<group>\d+)$")
+_GROUP = re.compile(r"^(?P<common>.*?)[/_\-]?(pg|group|param_group)?[_\-]?(?P<group>\d{1,9})$")
 _NEVER_A_METRIC = re.compile(
     r"(^|[/_\-. ])(hp_metric|momentum|(sqr_)?mom|wd|time|fps|throughput|samples_per_second"
     r"|steps_per_second|runtime|memory|weight_decay|grad_norm|total_flos)([/_\-. ]|$)|^_?timers/",
@@ -152,7 +154,8 @@ def _by_group(tag: str) -> tuple[str, int]:
 
 
 def _positive(series: Series) -> bool:
-    return len(series) > 0 and bool((series.values >= 0).all()) and bool(series.values[0] > 0)
+    values = series.values
+    return len(series) > 0 and bool(((values >= 0) & (values < np.inf)).all() and values[0] > 0)
 
 
 def _counts_up(series: Series) -> bool:

@@ -70,7 +70,8 @@ def _follows(earlier: Series, later: Series) -> bool:
     gap = int(later.steps[0]) - int(earlier.steps[-1])
     if gap < 0 or later.wall_times[0] < earlier.wall_times[-1]:
         return False
-    return gap <= LARGEST_GAP * float(np.median(np.diff(earlier.steps)))
+    # As floats, for a difference of two int64 may be none.
+    return gap <= LARGEST_GAP * float(np.median(np.diff(earlier.steps.astype(np.float64))))
 
 
 def _joined(earlier: Series, later: Series, until: int | None) -> Series:

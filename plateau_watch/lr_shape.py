@@ -75,7 +75,7 @@ def falls_like_an_lr(series: Series) -> bool:
 
 def falls_unevenly(series: Series) -> bool:
     """Whether an LR falls several times, at few of its points and not every so many: by no plan."""
-    falling = np.flatnonzero(np.diff(series.values) < 0)
+    falling = np.flatnonzero(series.values[1:] < series.values[:-1])
     few = 3 <= len(falling) <= len(series) / 3
     return few and len(set(np.diff(falling).tolist())) > 1
 
@@ -114,7 +114,9 @@ def _decay(steps: NDArray[np.int64], values: NDArray[np.float64]) -> str:
     """Name a decay that is a line, an exponential or half a cosine, if it is one of them."""
     if len(values) <= FEWEST_AT_EVERY_POINT:
         return "a"
-    done = (steps - steps[0]) / (steps[-1] - steps[0])
+    # Unsigned, since the difference of two int64 may not be one.
+    passed = steps.astype(np.uint64) - steps[:1].astype(np.uint64)
+    done = passed / passed[-1]
     if _runs_along(values, 1 - done):
         return "a linear"
     if values[-1] > 0 and _runs_along(np.log(values), 1 - done):

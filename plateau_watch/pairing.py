@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
 
 from plateau_watch.candidates import (
     FEWEST_POINTS,
@@ -20,6 +23,9 @@ from plateau_watch.series import Series
 
 MOST_METRICS = 40
 """Metrics of one training that are tried, the likeliest first."""
+
+MOST_LRS = 10
+"""LRs of one training that are tried with a metric, the likeliest first; param groups are one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ def pairs(
         for group in lrs:
             if group[0].tag not in names or group[0].run == metric.run:
                 names[group[0].tag] = group
-        for group in names.values():
+        for group in islice(names.values(), MOST_LRS):
             yield metric, group
 
 
@@ -68,7 +74,21 @@ def _lrs(series: Sequence[Series], tags: Tags) -> list[tuple[Series, ...]]:
     if not found:
         absent = [tag for tag in tags.lrs if tag not in {points.tag for points in series}]
         raise NotEnoughToldError(_absent((*absent, *tags.lrs)[0], series))
+    for points in (each for group in found for each in group):
+        _must_be_an_lr(points)
     return found
+
+
+def _must_be_an_lr(series: Series) -> None:
+    """Refuse a tag with a value that no optimizer takes for an LR.
+
+    Raises:
+        NotEnoughToldError: it is negative, infinite or NaN somewhere.
+    """
+    odd = np.flatnonzero(~((series.values >= 0) & (series.values < np.inf)))
+    if len(odd):
+        value, step = float(series.values[odd[0]]), int(series.steps[odd[0]])
+        raise NotEnoughToldError(f"{series.tag!r} is no LR: it is {value:g} at step {step}")
 
 
 def _absent(tag: str, series: Sequence[Series]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,10 @@ from plateau_watch.precision import Precision
 
 Restart = tuple[int, int]
 """(position, step): just before the point at this position, points at steps >= step are void."""
+
+Duplicates = Literal["last", "first", "error"]
+"""Which point of a step counts where several were written: the last one, as in TensorBoard, or the
+first; "error" where they may not differ."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,14 +105,43 @@ def alive(steps: ArrayLike, restarts: Sequence[Restart] = ()) -> NDArray[np.intp
     return np.flatnonzero(kept)
 
 
-def surviving(steps: ArrayLike, restarts: Sequence[Restart] = ()) -> NDArray[np.intp]:
-    """Positions of the points that count, in step order: alive, and the last write of a step.
+def surviving(
+    steps: ArrayLike,
+    restarts: Sequence[Restart] = (),
+    duplicates: Literal["last", "first"] = "last",
+) -> NDArray[np.intp]:
+    """Positions of the points that count, in step order: alive, and the chosen write of a step.
 
     Arguments as for `alive`.
     """
     kept = alive(steps, restarts)
     column = np.asarray(steps, dtype=np.int64)[kept]
     # np.unique reports the first occurrence; seen from the end, that is the last write.
-    _, from_the_end = np.unique(column[::-1], return_index=True)
-    survivors: NDArray[np.intp] = kept[len(kept) - 1 - from_the_end]
+    if duplicates == "first":
+        _, positions = np.unique(column, return_index=True)
+    else:
+        _, from_the_end = np.unique(column[::-1], return_index=True)
+        positions = len(kept) - 1 - from_the_end
+    survivors: NDArray[np.intp] = kept[positions]
     return survivors
+
+
+def contradiction(
+    steps: ArrayLike, values: ArrayLike, restarts: Sequence[Restart] = ()
+) -> tuple[int, int] | None:
+    """Positions of two living points with one step and different values; of the lowest such step.
+
+    The same value written twice contradicts nothing, nor does NaN beside NaN.
+
+    Args:
+        steps: int64[n], in the order written.
+        values: float64[n].
+        restarts: as for `alive`.
+    """
+    kept = alive(steps, restarts)
+    kept = kept[np.argsort(np.asarray(steps, dtype=np.int64)[kept], kind="stable")]
+    sorted_steps = np.asarray(steps, dtype=np.int64)[kept]
+    numbers = np.asarray(values, dtype=np.float64)[kept]
+    differ = (numbers[1:] != numbers[:-1]) & ~(np.isnan(numbers[1:]) & np.isnan(numbers[:-1]))
+    found = np.flatnonzero((sorted_steps[1:] == sorted_steps[:-1]) & differ)
+    return (int(kept[found[0]]), int(kept[found[0] + 1])) if len(found) else None

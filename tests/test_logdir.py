@@ -1,12 +1,18 @@
 """A log directory's runs: every directory below it with an event file, each once, in name order."""
 
+import json
 import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from plateau_watch.errors import NothingToReadError
 from plateau_watch.events.logdir import WHATIF_MARK, RunFiles, discover, is_event_file
-from tests.event_files import EVENT_FILE
+from tests.event_files import EVENT_FILE, event, simple, write_events
 
 
 @pytest.fixture
@@ -75,16 +81,17 @@ class TestRuns:
     ):
         event_file(logdir / "run")
         (logdir / "gone").mkdir()
-        walk = os.walk
+        scan = os.scandir
 
-        def walk_while_one_vanishes(*arguments, **options):
-            for directory, names, files in walk(*arguments, **options):
-                if directory.endswith("gone"):
-                    os.rmdir(directory)
-                yield directory, names, files
+        def scan_while_one_vanishes(directory):
+            if str(directory).endswith("gone"):
+                os.rmdir(directory)
+            return scan(directory)
 
-        monkeypatch.setattr(os, "walk", walk_while_one_vanishes)
-        assert names(logdir) == ["run"]
+        monkeypatch.setattr(os, "scandir", scan_while_one_vanishes)
+        said = []
+        assert [run.name for run in discover(logdir, said.append)] == ["run"]
+        assert said == []
 
     def test_a_hidden_directory_may_be_a_run(self, logdir):
         event_file(logdir / ".hidden")
@@ -226,3 +233,94 @@ class TestNothingToRead:
         (logdir / "latest").symlink_to(logdir / "gone")
         with pytest.raises(NothingToReadError, match=r"there is no .*latest"):
             discover(logdir / "latest")
+
+
+class TestOddDirectories:
+    def test_directories_as_deep_as_paths_go_are_entered(self, logdir):
+        deep = logdir
+        for _ in range(1200):
+            deep = deep / "d"
+            deep.mkdir()
+        event_file(deep)
+        assert names(logdir) == ["/".join("d" * 1200)]
+
+    def test_links_that_lead_in_circles_end(self, logdir):
+        for name in ("a", "b"):
+            event_file(logdir / name)
+        (logdir / "a" / "to_b").symlink_to(logdir / "b")
+        (logdir / "b" / "to_a").symlink_to(logdir / "a")
+        assert sorted(names(logdir)) == ["a", "a/to_b"]
+
+    def test_devices_and_sockets_named_like_event_files_are_none(self, logdir):
+        event_file(logdir)
+        (logdir / "tfevents.zero").symlink_to("/dev/zero")
+        with socket.socket(socket.AF_UNIX) as server:
+            before = os.getcwd()
+            os.chdir(logdir)
+            try:
+                server.bind("tfevents.socket")
+            finally:
+                os.chdir(before)
+        (run,) = discover(logdir)
+        assert [path.name for path in run.files] == [EVENT_FILE]
+
+    @pytest.mark.parametrize("name", [b"\xff\xfe", b"a\nb", b"\x1b[31m", b"=1+1", b"'\"\\", b"-x"])
+    def test_names_may_hold_any_bytes(self, logdir, name):
+        path = event_file(logdir / os.fsdecode(name), os.fsdecode(b"tfevents" + name))
+        assert discover(logdir) == (RunFiles(os.fsdecode(name), (path,)),)
+
+
+class TestPermissions:
+    """In a process that is nobody, since root may read everything."""
+
+    CODE = """
+import os, sys
+if os.getuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+sys.path[:0] = sys.argv[1:2]
+from plateau_watch.commands import main
+main(sys.argv[2:])
+"""
+
+    def run(self, root, *arguments):
+        # Imported before the rights are dropped: the environment may be root's alone.
+        code = "import plateau_watch.commands, plateau_watch.events.hparams\n" + self.CODE
+        command = [sys.executable, "-c", code, str(root), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    @pytest.fixture
+    def shared(self):
+        """A log directory that anybody can reach, with a run."""
+        with tempfile.TemporaryDirectory() as top:
+            os.chmod(top, 0o755)
+            write_events(Path(top) / "run" / EVENT_FILE, event(simple("loss", 0.5)))
+            yield Path(top)
+
+    def test_a_file_that_may_not_be_read_is_said_and_the_others_are_read(
+        self, shared, pytestconfig
+    ):
+        closed = write_events(shared / "run" / "tfevents.9", event(simple("loss", 0.5), step=1))
+        closed.chmod(0)
+        done = self.run(pytestconfig.rootpath, "runs", shared, "--format", "json")
+        assert (done.returncode, done.stderr) == (0, "")
+        (run,) = json.loads(done.stdout)["runs"]
+        assert (run["points"], run["warnings"]) == (1, [f"{closed}: Permission denied"])
+
+    def test_a_directory_that_may_not_be_read_is_said_and_the_others_are_read(
+        self, shared, pytestconfig
+    ):
+        closed = shared / "closed"
+        closed.mkdir()
+        closed.chmod(0)
+        done = self.run(pytestconfig.rootpath, "runs", shared, "--format", "json")
+        assert done.returncode == 0
+        assert [run["run"] for run in json.loads(done.stdout)["runs"]] == ["run"]
+        assert done.stderr == f"plateau-watch: cannot read {str(closed)!r}: Permission denied\n"
+
+    def test_where_nothing_may_be_read_that_is_the_error(self, shared, pytestconfig):
+        (shared / "run").chmod(0)
+        done = self.run(pytestconfig.rootpath, "runs", shared)
+        assert done.returncode == 2
+        *_, last = done.stderr.splitlines()
+        assert last.startswith(f"plateau-watch: no event files below {str(shared)!r}")
+        assert last.endswith(f"; cannot read {str(shared / 'run')!r}: Permission denied")

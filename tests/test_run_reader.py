@@ -1,6 +1,7 @@
 """A run is read as TensorBoard reads it; of damaged files all the rest is, and it is said."""
 
 import math
+import os
 import shutil
 import tempfile
 import tracemalloc
@@ -342,6 +343,13 @@ class TestDamages:
         path.unlink()
         path.mkdir()
         assert read_run(run).damages == (f"{path}: Is a directory",)
+
+    def test_a_pipe_that_took_a_files_place_is_a_line_and_is_not_waited_for(self, tmp_path):
+        path = write_events(tmp_path / EVENT_FILE, *losses(0))
+        run = run_of(tmp_path)
+        path.unlink()
+        os.mkfifo(path)
+        assert read_run(run).damages == (f"{path}: no regular file",)
 
     def test_a_run_whose_directory_vanished_is_a_line(self, tmp_path):
         path = write_events(tmp_path / "run" / EVENT_FILE, *losses(0))

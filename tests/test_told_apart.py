@@ -20,9 +20,9 @@ def write(directory, time, events, pid=None):
     return path
 
 
-def points(tags, steps, time=0.0):
+def points(tags, steps, time=0.0, plus=0.0):
     return [
-        event(*(simple(tag, step) for tag in tags), step=step, wall_time=time + index)
+        event(*(simple(tag, step + plus) for tag in tags), step=step, wall_time=time + index)
         for index, step in enumerate(steps)
     ]
 
@@ -104,11 +104,19 @@ def test_two_writers_of_one_process_with_tags_of_their_own_are_one_training(tmp_
     assert set(log.series) == {"val_loss", "lr"}
 
 
-def test_trainings_that_began_in_one_second_are_named_by_their_files(tmp_path):
+def test_trainings_that_began_in_one_second_are_named_by_their_processes(tmp_path):
     for pid in (7, 8):
-        write(tmp_path, 100, points(["loss"], range(5), 100), pid=pid)
+        write(tmp_path, 100, points(["loss"], range(5), 100, plus=pid), pid=pid)
+    write(tmp_path, 300, points(["loss"], range(5), 300), pid=9)
+    assert [log.run for log in trainings(tmp_path)] == [".@100.7", ".@100.8", ".@300"]
+
+
+def test_where_processes_do_not_tell_trainings_are_named_by_their_files(tmp_path):
+    for host in ("a", "b"):
+        path = tmp_path / f"events.out.tfevents.100.{host}.7.0"
+        write_events(path, *points(["loss"], range(5), 100, plus=ord(host)))
     assert [log.run for log in trainings(tmp_path)] == [
-        f".@events.out.tfevents.100.{HOST}.{pid}.0" for pid in (7, 8)
+        f".@events.out.tfevents.100.{host}.7.0" for host in ("a", "b")
     ]
 
 

@@ -41,7 +41,7 @@ def fit(context: click.Context, /, logdir: Path, form: str, **options: Any) -> N
     """
     stderr = Console(stderr=True)
     with one_clear_line():
-        logs = read_logdir(logdir, options["pattern"], stderr)
+        logs = read_logdir(logdir, options["pattern"], stderr, options["duplicates"])
         said = Stated(
             metric=options["metric"],
             lrs=options["lrs"] or None,

@@ -8,13 +8,17 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
+import click
 from rich.console import Console
 
 from plateau_watch.commands.progress import reading
+from plateau_watch.commands.stated import read_stated
 from plateau_watch.errors import NothingToReadError
 from plateau_watch.events.logdir import RunFiles, discover
 from plateau_watch.events.related import related
 from plateau_watch.events.run_reader import RunLog, read_trainings
+from plateau_watch.render.printable import printable
+from plateau_watch.series import Duplicates
 
 Training = tuple[RunLog, ...]
 """The runs that one training wrote."""
@@ -33,16 +37,35 @@ class Trainings:
     every: tuple[Training, ...]
 
 
-def read_logdir(logdir: Path, pattern: str | None, stderr: Console) -> tuple[RunLog, ...]:
+def read_logdir(
+    logdir: Path, pattern: str | None, stderr: Console, duplicates: Duplicates | None = None
+) -> tuple[RunLog, ...]:
     """Read all runs of a log directory, or those whose name matches a glob and what is beside them.
+
+    Args:
+        logdir: the log directory, which may hold a plateau-watch.toml.
+        pattern: the glob; None for all.
+        stderr: where progress is shown, and directories that cannot be read are named.
+        duplicates: which write of a step counts; None for what the toml file says, or the last.
 
     Raises:
         NothingToReadError: there is no event file, or no run of that name.
+        NotEnoughToldError: a step was written with two values, and duplicates may not differ.
+        ConfigError: the log directory's plateau-watch.toml cannot be used.
     """
-    runs = _chosen(discover(logdir), pattern)
+    unread: list[str] = []
+    runs = _chosen(discover(logdir, unread.append), pattern)
+    for line in unread:
+        click.echo(f"plateau-watch: {printable(line)}", err=True)
+    stated = read_stated(logdir)
+
+    def chosen(run: str, directory: str) -> Duplicates:
+        written = stated.about(run).duplicates or stated.about(directory).duplicates
+        return duplicates or written or "last"
+
     total = sum(_size(path) for run in runs for path in run.files)
     with reading(total, stderr) as advance:
-        return tuple(log for run in runs for log in read_trainings(run, advance))
+        return tuple(log for run in runs for log in read_trainings(run, advance, chosen))
 
 
 def trainings(logs: Sequence[RunLog], pattern: str | None) -> Trainings:

@@ -25,6 +25,13 @@ from plateau_watch.whatif import Overrides
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+DUPLICATES = click.option(
+    "--duplicates",
+    type=click.Choice(["last", "first", "error"]),
+    help="Which point counts where a step was written more than once; error: refuse where values "
+    "differ. The last one if not said.",
+)
+
 _READING = (
     click.option("--metric", metavar="TAG", help="The scheduler's metric; found if not said."),
     click.option(
@@ -59,6 +66,7 @@ _READING = (
         is_flag=True,
         help="Read every run by itself, even where it goes on from another one.",
     ),
+    DUPLICATES,
     click.option("--run", "pattern", metavar="GLOB", help="Only runs with such a name."),
 )
 
@@ -118,7 +126,7 @@ def report_on(
     """
     said = _said(options)
     stderr = Console(stderr=True)
-    logs = read_logdir(logdir, options["pattern"], stderr)
+    logs = read_logdir(logdir, options["pattern"], stderr, options["duplicates"])
     told = recordings(trainings(logs, options["pattern"]), logdir, said, stderr)
     report = Report(
         logdir=str(logdir),

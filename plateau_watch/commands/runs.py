@@ -21,11 +21,13 @@ from plateau_watch.candidates import (
 from plateau_watch.commands.errors import one_clear_line
 from plateau_watch.commands.output import PIPE_WIDTH
 from plateau_watch.commands.reading import read_logdir, trainings
+from plateau_watch.commands.reporting import DUPLICATES
 from plateau_watch.events.run_reader import RunLog
 from plateau_watch.lr_shape import STEPS, kind_of, shape_of
 from plateau_watch.render.json_text import json_text
 from plateau_watch.render.printable import printable
 from plateau_watch.render.terminal import NARROWEST
+from plateau_watch.series import Duplicates
 from plateau_watch.stated_hparams import stated_by
 
 SCHEMA = "plateau-watch/runs/1"
@@ -45,8 +47,9 @@ Examples:
 @click.command(epilog=EPILOG, short_help="What is in a log directory?")
 @click.argument("logdir", type=click.Path(path_type=Path))
 @click.option("--run", "pattern", metavar="GLOB", help="Only runs with such a name.")
+@DUPLICATES
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
-def runs(logdir: Path, *, pattern: str | None, form: str) -> None:
+def runs(logdir: Path, *, pattern: str | None, duplicates: Duplicates | None, form: str) -> None:
     """List the runs in LOGDIR: files, points, steps, and the tags that look like an LR or a metric.
 
     By names and shapes only, each with the reason: "(min: 'loss')" is a metric that calls for mode
@@ -54,7 +57,7 @@ def runs(logdir: Path, *, pattern: str | None, form: str) -> None:
     Several trainings in one directory are told apart by their event files, as RUN@TIME.
     """
     with one_clear_line():
-        read = read_logdir(logdir, pattern, Console(stderr=True))
+        read = read_logdir(logdir, pattern, Console(stderr=True), duplicates)
         logs = [log for group in trainings(read, pattern).asked for log in group]
         described = [_described(log) for log in logs]
         if form == "json":
@@ -71,7 +74,12 @@ def runs(logdir: Path, *, pattern: str | None, form: str) -> None:
 
 def _described(log: RunLog) -> dict[str, Any]:
     stated = stated_by(log.hparams, log.texts)
-    steps = [step for series in log.series.values() for step in series.steps[[0, -1]].tolist()]
+    steps = [
+        int(step)
+        for series in log.series.values()
+        if len(series)
+        for step in (series.steps[0], series.steps[-1])
+    ]
     ours = tuple(f"{trace.prefix}/" for trace in log.traces)
     theirs = {tag: series for tag, series in log.series.items() if not tag.startswith(ours)}
     return {

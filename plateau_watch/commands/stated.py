@@ -10,6 +10,7 @@ It comes from options, and for what no option says from `plateau-watch.toml` in 
     skip-first = 1             # metric points that the scheduler never saw; none where absent
     every = 2                  # it saw every second metric point; every one where absent
     repeat = 4                 # it stepped so often on each; once where absent
+    duplicates = "first"       # of two points at a step the "first" counts; the "last" where absent
     alone = true               # not read with the run that it goes on from; it is where absent
     ran-with = { patience = 3, factor = 0.5 }
     dialect = "keras"          # whose words ran-with is in, and whose rules; torch's where absent
@@ -24,7 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from plateau_watch.alignment import MEANINGS
 from plateau_watch.commands.parameters import stated_config
@@ -32,6 +33,7 @@ from plateau_watch.config import PlateauConfig
 from plateau_watch.dialects import Config, dialect, nearest_of_torch, stated
 from plateau_watch.errors import ConfigError
 from plateau_watch.reading import FOUND_OUT, Reading
+from plateau_watch.series import Duplicates
 
 FILE_NAME = "plateau-watch.toml"
 
@@ -52,6 +54,7 @@ _KEYS = (
     "skip-first",
     "every",
     "repeat",
+    "duplicates",
     "alone",
     "ran-with",
     "dialect",
@@ -69,6 +72,7 @@ class Stated:
         reading: how the log is to be read.
         alone: it is read by itself, even where it goes on from another run.
         ran_as: the configuration that a run of another framework had, in that one's words.
+        duplicates: which of the points at one step counts.
     """
 
     metric: str | None = None
@@ -77,11 +81,12 @@ class Stated:
     reading: Reading = FOUND_OUT
     alone: bool = False
     ran_as: Config | None = None
+    duplicates: Duplicates | None = None
 
     @property
     def nothing(self) -> bool:
         """Whether nothing is said of the run's scheduler: no tag, no configuration, no reading."""
-        return replace(self, alone=False) == Stated()
+        return replace(self, alone=False, duplicates=None) == Stated()
 
     def or_else(self, other: Stated) -> Stated:
         """Return this, with what it does not say taken from another."""
@@ -92,6 +97,7 @@ class Stated:
             reading=other.reading if self.reading == FOUND_OUT else self.reading,
             alone=self.alone or other.alone,
             ran_as=self.ran_as if self.config else other.ran_as,
+            duplicates=self.duplicates or other.duplicates,
         )
 
 
@@ -130,6 +136,9 @@ def _table(table: object) -> tuple[str, Stated]:
     logged = said.get("lr-logged")
     if logged is not None and logged not in MEANINGS:
         raise ConfigError(f"lr-logged must be 'before' or 'after' or 'late', got {logged!r}")
+    duplicates = said.get("duplicates")
+    if duplicates is not None and duplicates not in get_args(Duplicates):
+        raise ConfigError(f"duplicates must be 'last' or 'first' or 'error', got {duplicates!r}")
     ran_as = _ran_as(said)
     return _expected(str, "match", said.get("match", "*")), Stated(
         metric=_expected(str, "metric", said["metric"]) if "metric" in said else None,
@@ -143,6 +152,7 @@ def _table(table: object) -> tuple[str, Stated]:
         ),
         alone=_expected(bool, "alone", said.get("alone", False)),
         ran_as=None if isinstance(ran_as, PlateauConfig) else ran_as,
+        duplicates=duplicates,
     )
 
 

@@ -14,15 +14,22 @@ PLUGIN = "hparams"
 Hparams = dict[str, float | str | bool]
 """Hyper-parameters by name: numbers (doubles, all of them), strings and truth values."""
 
+LARGEST_HPARAMS = 1 << 20
+"""Bytes of a session's hyper-parameters that are parsed: those of a large training have some
+10,000."""
 
-def parse_hparams(content: bytes) -> Hparams:
+MOST_HPARAMS = 4096
+"""Hyper-parameters that are kept of a file; large trainings have hundreds."""
+
+
+def parse_hparams(content: memoryview) -> Hparams:
     """Read the plugin's content in a summary's metadata; nothing where it starts no session."""
     from tensorboard.plugins.hparams.plugin_data_pb2 import (  # noqa: PLC0415  few logs have any
         HParamsPluginData,
     )
 
     try:
-        data = HParamsPluginData.FromString(content)
+        data = HParamsPluginData.FromString(bytes(content))
     except DecodeError:
         return {}
     kinds = ("number_value", "string_value", "bool_value")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,11 +31,19 @@ class RunFiles:
     files: tuple[Path, ...]
 
 
-def discover(logdir: Path) -> tuple[RunFiles, ...]:
+def _nothing(_: str) -> None:
+    pass
+
+
+def discover(logdir: Path, passed_over: Callable[[str], object] = _nothing) -> tuple[RunFiles, ...]:
     """Find the runs of a log directory, in name order.
 
     Links are followed, each directory entered once. An event file is taken as a log directory
     that holds it alone.
+
+    Args:
+        logdir: the log directory.
+        passed_over: told of each directory that cannot be read, in a line.
 
     Raises:
         NothingToReadError: there is no such path, or no event file below it.
@@ -48,11 +57,15 @@ def discover(logdir: Path) -> tuple[RunFiles, ...]:
         raise NothingToReadError(f"cannot read {str(logdir)!r}: {reason}") from None
     if not is_directory:
         return _single(logdir)
-    runs = [run for directory in _directories(logdir) if (run := _run(logdir, directory))]
+    unread: list[str] = []
+    runs = [run for directory in _directories(logdir, unread) if (run := _run(logdir, directory))]
+    for line in unread:
+        passed_over(line)
     if not runs:
+        closed = f"; {unread[0]}" if unread else ""
         raise NothingToReadError(
             f"no event files below {str(logdir)!r} (files with 'tfevents' in their name, as "
-            "SummaryWriter makes them)"
+            f"SummaryWriter makes them){closed}"
         )
     return tuple(sorted(runs, key=lambda run: _in_path_order(run.name)))
 
@@ -75,21 +88,35 @@ def _single(path: Path) -> tuple[RunFiles, ...]:
     return (RunFiles(".", (path,)),)
 
 
-def _directories(top: Path) -> list[Path]:
+def _directories(top: Path, unread: list[str]) -> list[Path]:
+    """Find all directories, however deep; of those that cannot be read, a line each."""
     found: list[Path] = []
     entered: set[tuple[int, int]] = set()
-    for directory, names, _ in os.walk(top, followlinks=True):
+    ahead = [str(top)]
+    while ahead:
+        directory = ahead.pop()
         try:
             status = os.stat(directory)
-        except OSError:
+            if (status.st_dev, status.st_ino) in entered:
+                continue
+            entered.add((status.st_dev, status.st_ino))
+            with os.scandir(directory) as entries:
+                names = sorted(entry.path for entry in entries if _is_directory(entry))
+        except (FileNotFoundError, NotADirectoryError):
             continue
-        if (status.st_dev, status.st_ino) in entered:
-            names.clear()
+        except OSError as error:
+            unread.append(f"cannot read {directory!r}: {error.strerror}")
             continue
-        entered.add((status.st_dev, status.st_ino))
-        names.sort()
         found.append(Path(directory))
+        ahead += reversed(names)
     return found
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _run(logdir: Path, directory: Path) -> RunFiles | None:

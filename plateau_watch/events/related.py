@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+import numpy as np
+
 from plateau_watch.events.run_reader import RunLog
 from plateau_watch.events.told_apart import writer_of
 
@@ -111,6 +113,7 @@ def _span(log: RunLog) -> tuple[float, float] | None:
     times = [
         float(time)
         for series in log.series.values()
-        for time in (series.wall_times.min(), series.wall_times.max())
+        if len(finite := series.wall_times[np.isfinite(series.wall_times)])
+        for time in (finite.min(), finite.max())
     ]
     return (min(times), max(times)) if times else None

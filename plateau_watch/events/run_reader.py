@@ -1,26 +1,30 @@
 """run_reader: the event files of one run -> its series and traces.
 
-Reads each file through a `RecordParser`, decodes what may hold scalars, and preempts: order is
-(file name, offset), a SessionLog.START at step s voids earlier points at steps >= s, and then the
-last write of a (tag, step) wins. A new attachment of the hook does the same for the rows of its
-trace; within one attachment all rows count, whatever their steps. What was passed over is
-counted, never guessed. Files of different trainings are told apart before (`told_apart`).
+Reads each file through a `RecordParser`, decodes what may hold scalars, tells files of different
+trainings apart (`told_apart`), and joins those of one (`joined`), in the order of (file name,
+offset). What was passed over is counted, never guessed.
 """
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from plateau_watch.events.file_content import FileContent, series_of, traces_of
+from plateau_watch.errors import NotEnoughToldError
+from plateau_watch.events.axes import Axes, axes_of
+from plateau_watch.events.file_content import FileContent
 from plateau_watch.events.hparams import Hparams
+from plateau_watch.events.joined import Contradiction, Write, contradictions, series_of, traces_of
 from plateau_watch.events.logdir import RunFiles
 from plateau_watch.events.records import Gap, Record, RecordParser
 from plateau_watch.events.summaries import Event, NotAnEventError, decode_event, may_hold_scalars
 from plateau_watch.events.told_apart import names_of, told_apart
 from plateau_watch.recording import RecordedTrace
-from plateau_watch.series import Series
+from plateau_watch.series import Duplicates, Series
 
 BLOCK = 1 << 20
 """Bytes read at a time."""
@@ -58,27 +62,43 @@ def _nothing(_: int) -> None:
     pass
 
 
+def _last(*_: str) -> Duplicates:
+    return "last"
+
+
 def read_run(run: RunFiles, advance: Callable[[int], object] = _nothing) -> RunLog:
-    """Read a run whole, all its files as those of one training.
+    """Read a run whole, all its files as those of one training; the last write of a step counts.
 
     Args:
         run: its name and files.
         advance: told the number of bytes passed, for a progress bar.
     """
-    return _joined(run.name, run.name, run.files, _read_files(run.files, advance))
+    return _joined(run.name, run.name, run.files, _read_files(run.files, advance), "last")
 
 
 def read_trainings(
-    run: RunFiles, advance: Callable[[int], object] = _nothing
+    run: RunFiles,
+    advance: Callable[[int], object] = _nothing,
+    duplicates: Callable[[str, str], Duplicates] = _last,
 ) -> tuple[RunLog, ...]:
     """Read a run whose directory may hold several trainings: one log for each, in file order.
 
-    Arguments as for `read_run`.
+    Args:
+        run: its name and files.
+        advance: told the number of bytes passed, for a progress bar.
+        duplicates: which write of a step counts, asked with a training's name and directory.
+
+    Raises:
+        NotEnoughToldError: a step was written with two values, and duplicates may not differ.
     """
     contents = _read_files(run.files, advance)
-    groups = told_apart(run.files, contents)
+    apart = told_apart(run.files, contents)
+    for position, note in apart.notes:
+        contents[position].damages.append(note)
+    groups = apart.groups
     if len(groups) <= 1:
-        return (_joined(run.name, run.name, run.files, contents),)
+        chosen = duplicates(run.name, run.name)
+        return (_joined(run.name, run.name, run.files, contents, chosen),)
     names = names_of(run.name, [run.files[group[0]].name for group in groups])
     return tuple(
         _joined(
@@ -86,14 +106,22 @@ def read_trainings(
             run.name,
             tuple(run.files[position] for position in group),
             [contents[position] for position in group],
+            duplicates(name, run.name),
         )
         for name, group in zip(names, groups, strict=True)
     )
 
 
 def _joined(
-    name: str, directory: str, files: tuple[Path, ...], contents: Sequence[FileContent]
+    name: str,
+    directory: str,
+    files: tuple[Path, ...],
+    contents: Sequence[FileContent],
+    duplicates: Duplicates,
 ) -> RunLog:
+    if duplicates == "error":
+        for found in contradictions(contents):
+            raise NotEnoughToldError(_refused(name, files, found))
     hparams: Hparams = {}
     texts: dict[str, str] = {}
     for content in contents:
@@ -103,9 +131,12 @@ def _joined(
         run=name,
         directory=directory,
         files=files,
-        series=series_of(contents, name),
+        series=series_of(contents, name, "first" if duplicates == "first" else "last"),
         traces=traces_of(contents, name),
-        damages=tuple(damage for content in contents for damage in content.damages),
+        damages=(
+            *(damage for content in contents for damage in content.damages),
+            *_written_to_later(files, [axes_of(content) for content in contents]),
+        ),
         hparams=hparams,
         seams=tuple(_seams(contents)),
         texts=texts,
@@ -119,6 +150,38 @@ def _seams(contents: Sequence[FileContent]) -> Iterator[float]:
             yield spans[position][0]
 
 
+def _written_to_later(files: Sequence[Path], axes: Sequence[Axes]) -> Iterator[str]:
+    """Say of each file that was still written to after one behind it in reading order was begun."""
+    for position, (path, mine) in enumerate(zip(files, axes, strict=True)):
+        for other, its in zip(files[position + 1 :], axes[position + 1 :], strict=True):
+            shared = [tag for tag in mine.keys() & its.keys() if its[tag].count > 1]
+            if any(mine[tag].last > its[tag].first for tag in shared):
+                yield (
+                    f"{path} was still written to after {other.name} was begun: points are taken "
+                    "in the order of the files' names"
+                )
+                break
+
+
+def _refused(run: str, files: Sequence[Path], found: Contradiction) -> str:
+    first, second = (_said(files, found.tag, write) for write in (found.first, found.second))
+    return (
+        f"run {run!r} has two values of {found.tag!r} at step {found.step}: {first}, and {second}; "
+        "--duplicates last or --duplicates first decides"
+    )
+
+
+def _said(files: Sequence[Path], tag: str, write: Write) -> str:
+    """Say where a point was written: its file, and its record's offset if that is still there."""
+    path = files[write.file]
+    content = FileContent()
+    for offset, event in _events(path, [], _nothing):
+        content.take(event)
+        if tag in content.points and len(content.points[tag]) > write.number:
+            return f"{write.value:g} at offset {offset:,} of {path}"
+    return f"{write.value:g} in {path}"
+
+
 def _read_files(files: Sequence[Path], advance: Callable[[int], object]) -> list[FileContent]:
     plugins: dict[str, str] = {}
     return [_read_file(path, FileContent(plugins=plugins), advance) for path in files]
@@ -126,15 +189,18 @@ def _read_files(files: Sequence[Path], advance: Callable[[int], object]) -> list
 
 def _read_file(path: Path, content: FileContent, advance: Callable[[int], object]) -> FileContent:
     try:
-        for event in _events(path, content.damages, advance):
+        for _, event in _events(path, content.damages, advance):
             content.take(event)
     except OSError as error:
         content.damages.append(f"{path}: {error.strerror or error}")
+    content.damages += (f"{path}: {said} left out" for said in content.said_left_out())
     return content
 
 
-def _events(path: Path, damages: list[str], advance: Callable[[int], object]) -> Iterator[Event]:
-    """Yield the events of a file; what lies between goes to `damages`."""
+def _events(
+    path: Path, damages: list[str], advance: Callable[[int], object]
+) -> Iterator[tuple[int, Event]]:
+    """Yield the events of a file with their offsets; what lies between goes to `damages`."""
     undecodable = 0
     parser = RecordParser(may_hold_scalars)
     for found in _found(path, parser, advance):
@@ -142,7 +208,7 @@ def _events(path: Path, damages: list[str], advance: Callable[[int], object]) ->
             damages.append(_skipped(path, found))
             continue
         try:
-            yield decode_event(found.payload)
+            yield found.offset, decode_event(found.payload)
         except NotAnEventError:
             undecodable += 1
     if undecodable:
@@ -159,7 +225,7 @@ def _events(path: Path, damages: list[str], advance: Callable[[int], object]) ->
 def _found(
     path: Path, parser: RecordParser, advance: Callable[[int], object]
 ) -> Iterator[Record | Gap]:
-    with path.open("rb", buffering=0) as file:
+    with open(path, "rb", buffering=0, opener=_opened) as file:
         size = path.stat().st_size
         while block := file.read(BLOCK):
             yield from parser.feed(block)
@@ -170,6 +236,18 @@ def _found(
                 parser.sought(past)
                 advance(past)
         yield from parser.finish()
+
+
+def _opened(path: str, flags: int) -> int:
+    """Open a regular file; what took its place since it was found is never waited for."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+    os.close(descriptor)
+    if is_directory:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    raise OSError(errno.EINVAL, "no regular file")
 
 
 def _skipped(path: Path, gap: Gap) -> str:

@@ -12,9 +12,6 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from google.protobuf.message import DecodeError
-from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
-
 from plateau_watch.events import tensors
 from plateau_watch.events.wire import (
     BYTES,
@@ -37,7 +34,16 @@ _VALUE_TAG, _VALUE_SIMPLE, _VALUE_TENSOR, _VALUE_METADATA = 1, 2, 8, 9
 _VALUE_NEVER_PARSED = frozenset({3, 4, 5, 6})
 """obsolete_old_style_histogram, image, histo, audio"""
 
+_METADATA_PLUGIN, _PLUGIN_NAME, _PLUGIN_CONTENT = 1, 1, 2
+
 _SESSION_START = 1
+
+MOST_VALUES = 1 << 16
+"""Values of one record that are read: writers put some hundreds into one at most, and each takes
+some 500 bytes while it is looked at."""
+
+LONGEST_TAG = 1024
+"""Bytes of a tag. It is a name that people read; the longest that a file can have is 255."""
 
 
 class NotAnEventError(ValueError):
@@ -49,7 +55,8 @@ class Value:
     """One value of a summary, not yet parsed.
 
     Attributes:
-        tag: as logged; bytes that are no UTF-8 are replaced.
+        tag: as logged; bytes that are no UTF-8 are kept as surrogates, as in names of files, so
+            that two tags never become one.
         simple_value: a float32, or None.
         tensor: the bytes of a TensorProto, or None.
         metadata: the bytes of a SummaryMetadata, or None (many writers send it once a tag).
@@ -70,12 +77,16 @@ class Event:
         wall_time: seconds since the epoch.
         restart: a SessionLog.START: points at this step and beyond are void.
         values: those that are a `simple_value` or a tensor, or that have metadata.
+        long_tags: how many of them are left out, since their tags are too long.
+        cut: there are more values than are read of one record.
     """
 
     step: int
     wall_time: float
     restart: bool
     values: tuple[Value, ...]
+    long_tags: int = 0
+    cut: bool = False
 
 
 def decode_event(payload: bytes) -> Event:
@@ -85,7 +96,8 @@ def decode_event(payload: bytes) -> Event:
         NotAnEventError: the payload is no Event proto.
     """
     step, wall_time, restart = 0, 0.0, False
-    values: list[Value] = []
+    values: list[Value | None] = []
+    cut = False
     try:
         for field in fields(memoryview(payload)):
             if field.number == _EVENT_WALL_TIME and field.kind == FIXED64:
@@ -93,12 +105,13 @@ def decode_event(payload: bytes) -> Event:
             elif field.number == _EVENT_STEP and field.kind == VARINT:
                 step = signed(field.varint)
             elif field.number == _EVENT_SUMMARY and field.kind == BYTES:
-                values += _values(field.content)
+                cut |= _take_values(field.content, values)
             elif field.number == _EVENT_SESSION_LOG and field.kind == BYTES:
                 restart = _status(field.content) == _SESSION_START
     except WireError as error:
         raise NotAnEventError(str(error)) from None
-    return Event(step, wall_time, restart, tuple(values))
+    kept = tuple(filter(None, values))
+    return Event(step, wall_time, restart, kept, len(values) - len(kept), cut)
 
 
 def may_hold_scalars(start: bytes, length: int) -> bool:
@@ -132,13 +145,20 @@ def _summary_may_hold_scalars(summary: CutField) -> bool:
     return True
 
 
-def plugin_of(metadata: memoryview) -> tuple[str, bytes]:
+def plugin_of(metadata: memoryview) -> tuple[str, memoryview]:
     """Return the name of the plugin that a value is for ("" for none), and its content."""
+    name, content = b"", memoryview(b"")
     try:
-        plugin = SummaryMetadata.FromString(bytes(metadata)).plugin_data
-    except DecodeError:
-        return "", b""
-    return str(plugin.plugin_name), bytes(plugin.content)
+        for field in fields(metadata):
+            if field.number == _METADATA_PLUGIN and field.kind == BYTES:
+                for part in fields(field.content):
+                    if part.number == _PLUGIN_NAME and part.kind == BYTES:
+                        name = bytes(part.content[:LONGEST_TAG])
+                    elif part.number == _PLUGIN_CONTENT and part.kind == BYTES:
+                        content = part.content
+    except WireError:
+        return "", memoryview(b"")
+    return name.decode("utf-8", errors="surrogateescape"), content
 
 
 def scalar(value: Value) -> tuple[float, Precision] | None:
@@ -148,23 +168,25 @@ def scalar(value: Value) -> tuple[float, Precision] | None:
     return None if value.tensor is None else tensors.scalar(value.tensor)
 
 
-def _values(summary: memoryview) -> list[Value]:
-    values = (
-        _value(field.content)
-        for field in fields(summary)
-        if field.number == 1 and field.kind == BYTES
-    )
-    return [value for value in values if value is not None]
+def _take_values(summary: memoryview, values: list[Value | None]) -> bool:
+    """Add the values of a summary, None for one with too long a tag; whether some were left."""
+    for count, field in enumerate(fields(summary, most=MOST_VALUES + 1)):
+        if count == MOST_VALUES:
+            return True
+        if field.number == 1 and field.kind == BYTES:
+            _take_value(field.content, values)
+    return False
 
 
-def _value(message: memoryview) -> Value | None:
-    tag = ""
+def _take_value(message: memoryview, values: list[Value | None]) -> None:
+    """Add a value that anybody wants."""
+    tag = memoryview(b"")
     simple: float | None = None
     tensor: memoryview | None = None
     metadata: memoryview | None = None
     for field in fields(message):
         if field.number == _VALUE_TAG and field.kind == BYTES:
-            tag = bytes(field.content).decode("utf-8", errors="replace")
+            tag = field.content
         elif field.number == _VALUE_SIMPLE and field.kind == FIXED32:
             (simple,) = struct.unpack("<f", field.content)
         elif field.number == _VALUE_TENSOR and field.kind == BYTES:
@@ -172,8 +194,12 @@ def _value(message: memoryview) -> Value | None:
         elif field.number == _VALUE_METADATA and field.kind == BYTES:
             metadata = field.content
     if simple is None and tensor is None and metadata is None:
-        return None
-    return Value(tag, simple, tensor, metadata)
+        return
+    if len(tag) > LONGEST_TAG:
+        values.append(None)
+    else:
+        name = bytes(tag).decode("utf-8", errors="surrogateescape")
+        values.append(Value(name, simple, tensor, metadata))
 
 
 def _status(session_log: memoryview) -> int:

@@ -84,7 +84,7 @@ def text(message: memoryview) -> str | None:
         return None
     strings = [bytes(each).decode("utf-8", errors="replace") for each in tensor.string_val]
     shape = [dim.size for dim in tensor.tensor_shape.dim]
-    if len(shape) != 2 or shape[0] * shape[1] != len(strings):
+    if len(shape) != 2 or min(shape) < 1 or shape[0] * shape[1] != len(strings):
         return "\n".join(strings)
     rows = (strings[first : first + shape[1]] for first in range(0, len(strings), shape[1]))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

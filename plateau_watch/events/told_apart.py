@@ -5,7 +5,7 @@ files (resumed, or two writers), or several trainings that would make no sense i
 file goes on with an earlier training where it says so (SessionLog.START), where its steps begin
 behind that training's first ones and not with a first stride of another length, or where it shares
 no tag with it and was written by the same process or at the same time. A file that starts over is
-a training of its own.
+a training of its own. So is one that another process wrote at the same time with other values.
 
 Knows the files' names, as TensorBoard's writers make them: events.out.tfevents.TIME.HOST, since
 TF 2 and in torch followed by .PID.NUMBER. Invariant: every file is in exactly one group.
@@ -13,14 +13,22 @@ TF 2 and in torch followed by .PID.NUMBER. Invariant: every file is in exactly o
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from plateau_watch.events.file_content import FileContent, StepAxis, step_axes
+from plateau_watch.events.at_once import compared, written_at_once
+from plateau_watch.events.axes import Axes, Axis, axes_of, joined, of_several_points
+from plateau_watch.events.file_content import FileContent
 
 _NAME = re.compile(r"tfevents\.(?P<time>\d+)\.(?P<host>.+?)(\.(?P<pid>\d+)\.\d+)?(\.v2)?$")
+
+LOOKED_BACK = 100
+"""Trainings before a file that it may go on with. Directories of thousands of files are those of
+searches, each file a training, and looking at all before each would take minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +52,21 @@ def writer_of(name: str) -> Writer | None:
     return Writer(match["time"], match["host"], match["pid"]) if match else None
 
 
-def told_apart(files: Sequence[Path], contents: Sequence[FileContent]) -> list[list[int]]:
-    """Group files by training: positions of the files, each group in reading order.
+@dataclass(slots=True)
+class Apart:
+    """The trainings of one directory.
+
+    Attributes:
+        groups: positions of the files of each training, in reading order.
+        notes: what a reader has to know, with the position of the file that it is about.
+    """
+
+    groups: list[list[int]]
+    notes: list[tuple[int, str]] = field(default_factory=list)
+
+
+def told_apart(files: Sequence[Path], contents: Sequence[FileContent]) -> Apart:
+    """Group files by training.
 
     Files without a scalar go with the training before them, or the first one.
 
@@ -53,73 +74,143 @@ def told_apart(files: Sequence[Path], contents: Sequence[FileContent]) -> list[l
         files: the event files of one directory, in reading order.
         contents: what each holds.
     """
-    groups: list[list[int]] = []
+    trainings: list[_Training] = []
+    notes: list[tuple[int, str]] = []
     empty: list[int] = []
     for position, content in enumerate(contents):
         if not content.points and not content.entries:
-            (groups[-1] if groups else empty).append(position)
+            (trainings[-1].members if trainings else empty).append(position)
             continue
-        before = next((g for g in reversed(groups) if _goes_on(g, position, files, contents)), None)
+        file = _File.of(files[position].name, content)
+        said: list[str] = []
+        recent = reversed(trainings[-LOOKED_BACK:])
+        before = next((each for each in recent if _goes_on(each, file, said)), None)
         if before is None:
-            groups.append([*empty, position])
+            trainings.append(_Training([*empty, position]))
             empty = []
         else:
-            before.append(position)
-    return groups or [empty]
+            before.members.append(position)
+        (before or trainings[-1]).add(file)
+        notes += ((position, note) for note in said[:1])
+    return Apart([training.members for training in trainings] or [empty], notes)
 
 
 def names_of(run: str, files: Sequence[str]) -> list[str]:
     """Name the trainings of one directory by when their first files were opened.
 
-    Two that were opened in the same second are named by whole file names.
+    Those that were opened in the same second are named by their processes too, and where that does
+    not tell either, by whole file names.
     """
     writers = [writer_of(name) for name in files]
+    if all(writers):
+        told = [writer for writer in writers if writer]
+        times = Counter(writer.time for writer in told)
+        marks = [
+            writer.time if times[writer.time] == 1 else f"{writer.time}.{writer.pid}"
+            for writer in told
+        ]
+        if len(set(marks)) == len(marks):
+            return [f"{run}@{mark}" for mark in marks]
     marks = [writer.time if writer else name for writer, name in zip(writers, files, strict=True)]
     if len(set(marks)) < len(marks):
         marks = list(files)
     return [f"{run}@{mark}" for mark in marks]
 
 
-def _goes_on(
-    group: Sequence[int], position: int, files: Sequence[Path], contents: Sequence[FileContent]
-) -> bool:
-    """Whether a file continues, or stands beside, the files of a group."""
-    earlier = step_axes(contents[member] for member in group)
-    later = step_axes([contents[position]])
-    shared = earlier.keys() & later.keys()
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file's name and content, and the lowest and highest wall time in it."""
+
+    name: str
+    content: FileContent
+    axes: Axes
+    first: float
+    last: float
+
+    @classmethod
+    def of(cls, name: str, content: FileContent) -> _File:
+        axes = axes_of(content)
+        first = min(axis.first for axis in axes.values())
+        return cls(name, content, axes, first, max(axis.last for axis in axes.values()))
+
+
+@dataclass(slots=True)
+class _Training:
+    """The files of a training so far, those without a scalar only among its members."""
+
+    members: list[int]
+    files: list[_File] = field(default_factory=list)
+    axes: Axes = field(default_factory=dict)
+    first: float = math.inf
+    last: float = -math.inf
+
+    def add(self, file: _File) -> None:
+        """Take a file that belongs to it."""
+        self.files.append(file)
+        self.axes = joined(self.axes, file.axes)
+        self.first, self.last = min(self.first, file.first), max(self.last, file.last)
+
+
+def _goes_on(training: _Training, file: _File, said: list[str]) -> bool:
+    """Whether a file continues, or stands beside, the files of a training; what is to be said."""
+    shared = training.axes.keys() & file.axes.keys()
     if not shared:
-        return _same_writer([files[member].name for member in group], files[position].name) or (
-            _overlap([contents[member] for member in group], contents[position])
-        )
-    several = {tag for tag in shared if earlier[tag].count > 1 or later[tag].count > 1} or shared
-    lowest = min(earlier[tag].lowest for tag in several)
-    says_so = any(step > lowest for step, *_ in contents[position].restarts)
-    return says_so or not any(_starts_over(earlier[tag], later[tag]) for tag in several)
+        return _meet(training, file) or any(_same_process(each, file) for each in training.files)
+    for other in training.files if _meet(training, file) else ():
+        at_once = _at_once(other, file, said)
+        if at_once is not None:
+            return at_once
+    several = of_several_points(training.axes, file.axes, shared)
+    lowest = min(training.axes[tag].lowest for tag in several)
+    highest = file.content.restarts.highest
+    if highest is not None and highest > lowest:
+        return True
+    return not any(_starts_over(training.axes[tag], file.axes[tag]) for tag in several)
 
 
-def _starts_over(earlier: StepAxis, later: StepAxis) -> bool:
+def _at_once(other: _File, file: _File, said: list[str]) -> bool | None:
+    """Whether two writers at once are one training; None where steps are to decide it."""
+    if not _meet(other, file) or _same_process(other, file):
+        return None
+    if not written_at_once(other.axes, file.axes):
+        return None
+    found = compared(other.content, file.content)
+    if found.values == "same":
+        said.append(f"{file.name} was written at the same time as {other.name}, the same values")
+        return True
+    if found.where is None:
+        return False if _known_to_differ(other, file) else None
+    tag, step, mine, its = found.where
+    said.append(
+        f"{file.name} was written at the same time as {other.name}, with other values "
+        f"({tag!r} at step {step} is {mine:g} there and {its:g} here): they are trainings of their "
+        "own, not one; --run chooses"
+    )
+    return False
+
+
+def _starts_over(earlier: Axis, later: Axis) -> bool:
     """Whether steps begin anew: no later than before, or after one stride of another length."""
     if later.lowest <= earlier.lowest:
         return True
     return later.stride != earlier.stride and later.lowest <= later.stride
 
 
-def _same_writer(group: Sequence[str], name: str) -> bool:
-    writer = writer_of(name)
-    if writer is None or writer.pid is None:
-        return False
-    others = (writer_of(other) for other in group)
-    return any(
-        other is not None and (other.host, other.pid) == (writer.host, writer.pid)
-        for other in others
-    )
+def _process(file: _File) -> tuple[str, str] | None:
+    writer = writer_of(file.name)
+    return (writer.host, writer.pid) if writer and writer.pid else None
 
 
-def _overlap(group: Sequence[FileContent], content: FileContent) -> bool:
-    """Whether a file was written while a group was."""
-    spans = [span for member in group if (span := member.span())]
-    own = content.span()
-    if own is None or not spans:
-        return False
-    first, last = min(first for first, _ in spans), max(last for _, last in spans)
-    return first <= own[1] and own[0] <= last
+def _same_process(other: _File, file: _File) -> bool:
+    process = _process(file)
+    return process is not None and process == _process(other)
+
+
+def _known_to_differ(other: _File, file: _File) -> bool:
+    processes = _process(other), _process(file)
+    return None not in processes and processes[0] != processes[1]
+
+
+def _meet(earlier: _Training | _File, file: _File) -> bool:
+    """Whether a file was written while another, or a training, was."""
+    return earlier.first <= file.last and file.first <= earlier.last

@@ -128,7 +128,7 @@ def _events(report: RunReport, schedule: Schedule) -> Iterator[Event]:
         if index >= len(lrs):
             continue
         values = [
-            Summary.Value(tag=tag, simple_value=lr)
+            Summary.Value(tag=_as_text(tag), simple_value=lr)
             for tag, lr in zip(recording.lr_tags, lrs[index], strict=False)
         ]
         yield Event(
@@ -136,6 +136,11 @@ def _events(report: RunReport, schedule: Schedule) -> Iterator[Event]:
             wall_time=float(recording.wall_times[index]),
             summary=Summary(value=values),
         )
+
+
+def _as_text(tag: str) -> str:
+    """Return a tag that a proto can hold: what is no UTF-8 is spelled."""
+    return tag.encode(errors="backslashreplace").decode()
 
 
 def _as_logged(report: RunReport, schedule: Schedule) -> tuple[tuple[float, ...], ...]:

@@ -15,8 +15,16 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _SIZES = {FIXED64: 8, FIXED32: 4}
 
 
+MOST_FIELDS = 1024
+"""A message of more fields is none of ours: an event has some five, a value of a summary four.
+Keeps a large record of the smallest fields from taking minutes."""
+
+
 class WireError(ValueError):
-    """The bytes are no protobuf message: a length or varint passes the end, or a bad wire type."""
+    """The bytes are no message of ours.
+
+    A length or a varint passes the end, there is no such wire type, or there are too many fields.
+    """
 
 
 class Field(NamedTuple):
@@ -40,14 +48,20 @@ class CutField(NamedTuple):
 _NOTHING = memoryview(b"")
 
 
-def fields(message: memoryview) -> Iterator[Field]:
+def fields(message: memoryview, most: int = MOST_FIELDS) -> Iterator[Field]:
     """Yield the fields of a message in the order they lie.
 
+    Args:
+        message: its bytes.
+        most: how many fields it may have.
+
     Raises:
-        WireError: at the first byte that cannot be part of a message.
+        WireError: at the first byte that cannot be part of a message, or after too many fields.
     """
     position, end = 0, len(message)
-    while position < end:
+    for _ in range(most):
+        if position >= end:
+            return
         key, position = _varint(message, position)
         kind = key & 7
         if kind == VARINT:
@@ -59,6 +73,8 @@ def fields(message: memoryview) -> Iterator[Field]:
             raise WireError(f"a field of {size} bytes passes the end")
         yield Field(key >> 3, kind, 0, message[position : position + size])
         position += size
+    if position < end:
+        raise WireError(f"a message of more than {most:,} fields")
 
 
 def beginning(message: memoryview) -> Iterator[CutField]:
@@ -97,6 +113,8 @@ def _size(message: memoryview, kind: int, position: int) -> tuple[int, int]:
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
+    if position < len(message) and message[position] < 0x80:
+        return message[position], position + 1
     value = shift = 0
     while shift < 70:
         if position >= len(message):

@@ -183,5 +183,5 @@ def _weight(decision: Decision) -> tuple[int, int]:
 def _glyph(decision: Decision, glyphs: Glyphs) -> str:
     if decision.kind == "bad":
         counts = glyphs.counts
-        return counts[min(max(decision.num_bad_epochs, 1), len(counts)) - 1]
+        return counts[int(min(max(1, decision.num_bad_epochs), len(counts))) - 1]
     return str(getattr(glyphs, decision.kind))
