@@ -23,6 +23,9 @@ _NEW: object = copyreg.__dict__["__newobj__"]
 _RECONSTRUCT: object = copyreg.__dict__["_reconstructor"]
 """What pickles call to make an instance; they are not among copyreg's public names."""
 
+_PICKLING = ("__reduce_ex__", "__reduce__", "__getstate__", "__getnewargs__", "__getnewargs_ex__")
+"""What a class may have of its own to be pickled by."""
+
 _COMPARED: dict[int, object] = {}
 """What an instance last held against its best, by its id: the metric, wherever its step has it."""
 
@@ -36,6 +39,9 @@ def forget(key: int) -> None:
 @functools.cache
 def watched_class(plain: type[Any]) -> type[Any]:
     """Return the subclass that a scheduler of this class has while it is watched."""
+    of_its_own = [
+        name for name in _PICKLING if getattr(plain, name, None) is not getattr(object, name, None)
+    ]
 
     class Watched(plain):  # type: ignore[misc]
         @functools.wraps(plain.step)
@@ -54,6 +60,9 @@ def watched_class(plain: type[Any]) -> type[Any]:
             return super()._is_better(a, *rest, **kwargs)
 
         def __reduce_ex__(self, protocol: Any) -> Any:  # noqa: ANN401
+            if not of_its_own:  # without a moment in which another thread's step goes unseen
+                made = super().__reduce_ex__(protocol)
+                return (_RECONSTRUCT, (plain, object, None), *made[2:])
             with _as(self, plain):
                 reduced = self.__reduce_ex__(protocol)
             return _of_plain(reduced)
@@ -87,10 +96,13 @@ def _on_the_plain_class(plain: type, method: str) -> Callable[..., Any]:
 
 @contextmanager
 def _as(scheduler: Any, plain: type) -> Iterator[None]:  # noqa: ANN401
-    """Give a scheduler its plain class for as long as it is pickled or copied."""
-    watched = scheduler.__class__
+    """Give a scheduler its plain class for as long as it is pickled or copied.
+
+    Its class is not asked for: another thread may be copying it too, and have changed that.
+    """
     scheduler.__class__ = plain
     try:
         yield
     finally:
-        scheduler.__class__ = watched
+        if id(scheduler) in AROUND_STEP:
+            scheduler.__class__ = watched_class(plain)
