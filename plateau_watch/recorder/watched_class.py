@@ -10,8 +10,8 @@ from __future__ import annotations
 import copyreg
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from typing import Any, cast
 
 AroundStep = Callable[[Any, Callable[[], Any], Callable[[], object]], Any]
 """(scheduler, its own step, afterwards: the metric it was given) -> what the step returns"""
@@ -60,12 +60,9 @@ def watched_class(plain: type[Any]) -> type[Any]:
             return super()._is_better(a, *rest, **kwargs)
 
         def __reduce_ex__(self, protocol: Any) -> Any:  # noqa: ANN401
-            if not of_its_own:  # without a moment in which another thread's step goes unseen
-                made = super().__reduce_ex__(protocol)
-                return (_RECONSTRUCT, (plain, object, None), *made[2:])
-            with _as(self, plain):
-                reduced = self.__reduce_ex__(protocol)
-            return _of_plain(reduced)
+            with _as(self, plain) if of_its_own else nullcontext():
+                reduced = cast(Any, plain).__reduce_ex__(self, protocol)
+            return _of_plain(reduced, Watched, plain)
 
     for method in ("__copy__", "__deepcopy__"):
         if hasattr(plain, method):
@@ -75,15 +72,19 @@ def watched_class(plain: type[Any]) -> type[Any]:
     return Watched
 
 
-def _of_plain(reduced: Any) -> Any:  # noqa: ANN401  whatever __reduce_ex__ gives
-    """Let a pickle name the plain class.
+def _of_plain(reduced: Any, watched: type, plain: type) -> Any:  # noqa: ANN401
+    """Let a pickle name the plain class, in whatever `__reduce_ex__` gave.
 
     Pickle insists that what `copyreg.__newobj__` makes is of the class that the instance has right
     now; what protocols 0 and 1 use to make an instance does the same and does not insist.
     """
-    if not isinstance(reduced, tuple) or reduced[0] is not _NEW or len(reduced[1]) != 1:
+    if not isinstance(reduced, tuple):
         return reduced
-    return (_RECONSTRUCT, (reduced[1][0], object, None), *reduced[2:])
+    make, given, *rest = reduced
+    arguments = tuple(plain if argument is watched else argument for argument in given)
+    if make is _NEW and len(arguments) == 1:
+        make, arguments = _RECONSTRUCT, (*arguments, object, None)
+    return (make, arguments, *rest)
 
 
 def _on_the_plain_class(plain: type, method: str) -> Callable[..., Any]:
@@ -96,9 +97,10 @@ def _on_the_plain_class(plain: type, method: str) -> Callable[..., Any]:
 
 @contextmanager
 def _as(scheduler: Any, plain: type) -> Iterator[None]:  # noqa: ANN401
-    """Give a scheduler its plain class for as long as it is pickled or copied.
+    """Give a scheduler its plain class for as long as it is pickled or copied in ways of its own.
 
-    Its class is not asked for: another thread may be copying it too, and have changed that.
+    A step that another thread takes meanwhile goes unseen, so other schedulers are spared this.
+    The class is not asked for: another thread may be copying the scheduler too.
     """
     scheduler.__class__ = plain
     try:
