@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import threading
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -87,9 +88,10 @@ class WriterSink:
         """Make sure that handing over an event will not hang.
 
         Both packages' `put` waits for ever where the queue is full and the thread that empties it
-        hangs, tensorboardX's also where the thread has died. torch's keeps the error that its
-        thread died of and raises that one object every time, with an ever longer traceback. A
-        writer without such a thread and queue is left alone.
+        hangs, tensorboardX's also where the thread has died; a lock that Ctrl-C left held is never
+        given back. torch's keeps the error that its thread died of and raises that one object
+        every time, with an ever longer traceback. A writer without such a thread and queue is left
+        alone.
 
         Raises:
             ClosedWriterError: the thread has died, or does not get on.
@@ -99,10 +101,15 @@ class WriterSink:
         queue = getattr(owner, "_byte_queue", None) or getattr(owner, "_event_queue", None)
         if thread is None or queue is None:
             return
+        locks = (getattr(owner, "_lock", None), getattr(queue, "mutex", None))
         deadline = time.monotonic() + MOST_WAITED
-        while queue.full() or not thread.is_alive():
-            if self._stuck or not thread.is_alive() or time.monotonic() > deadline:
-                self._stuck = True
+        while True:
+            # Not is_alive(): interrupted, it takes a running thread for dead, for good (bpo-45274).
+            gone = thread not in threading.enumerate()
+            if not gone and not any(lock and lock.locked() for lock in locks) and not queue.full():
+                break
+            if gone or self._stuck or time.monotonic() > deadline:
+                self._stuck = not gone
                 died = getattr(thread, "exception", None)
                 why = f" ({type(died).__name__}: {died})" if died else ""
                 raise ClosedWriterError(f"the SummaryWriter's thread no longer writes{why}")
