@@ -35,13 +35,12 @@ class EventFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = path.open("xb", buffering=0)
-        self._size = 0
         started = time.time() if wall_time is None else wall_time
         try:
             self.add(Event(wall_time=started, file_version=FILE_VERSION))
-        except OSError:
+        except BaseException:
             self._file.close()
-            path.unlink()
+            path.unlink(missing_ok=True)
             raise
 
     def add(self, event: Event) -> None:
@@ -51,14 +50,14 @@ class EventFile:
             OSError: it cannot be written (a full disk, a closed file).
         """
         record = framed(event.SerializeToString())
+        size = self._file.tell()
         try:
             self._write_whole(record)
-        except OSError:
+        except BaseException:  # an interrupt too
             with suppress(OSError):
-                self._file.truncate(self._size)
-                self._file.seek(self._size)
+                self._file.truncate(size)
+                self._file.seek(size)
             raise
-        self._size += len(record)
 
     def _write_whole(self, record: bytes) -> None:
         if self._file.write(record) != len(record):

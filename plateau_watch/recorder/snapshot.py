@@ -5,6 +5,7 @@ Only public attributes are read. Knows nothing of logs; changes nothing.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -116,6 +117,7 @@ def _group_names(groups: list[dict[str, Any]]) -> tuple[str, ...]:
     return tuple(map(str, range(len(groups))))
 
 
+@functools.cache
 def _writes_into_tensors() -> bool:
     """Whether the scheduler fills a tensor LR in place (torch >= 2.10) or replaces it."""
     major, minor = str(sys.modules["torch"].__version__).split(".")[:2]

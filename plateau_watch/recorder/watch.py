@@ -1,17 +1,22 @@
 """watch: the training-side hook that logs every decision of a scheduler.
 
 Harmless comes first: the LRs and `state_dict()` of a watched scheduler are those of an unwatched
-one, byte for byte, and no exception of ours reaches the training loop; what goes wrong here costs
-one warning. torch dumps all of the instance's `__dict__`, so nothing is set on the instance: its
-`__class__` is swapped to a cached subclass (as torch's own `parametrize` does to modules), which
-gives the plain class back whenever it is pickled or copied.
+one, byte for byte, and no exception of ours reaches the training loop (an interrupt always does).
+What goes wrong here, whatever it is, costs one warning for each kind of fault, and rows: each step
+is tried anew, so that rows are written again as soon as that is possible, and the rows' numbers
+tell how many are missing. torch dumps all of the instance's `__dict__`, so nothing is set on the
+instance: its `__class__` is swapped to a cached subclass (as torch's own `parametrize` does to
+modules), which gives the plain class back whenever it is pickled or copied.
 
 What is recorded is what was observed: state and LRs are read before and after each `step`. Our own
-rules only name the decision. Knows no logs but the one it writes to.
+rules only name the decision. Steps that several threads take at once are not recorded, nor those
+of a process forked after `watch`: its parent has the log. Knows no logs but the one it writes to.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
 import sys
 import time
 import weakref
@@ -21,8 +26,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from plateau_watch.errors import WatchError
-from plateau_watch.recorder.complaint import complain
+from plateau_watch.recorder.complaint import Faults
 from plateau_watch.recorder.snapshot import Snapshot, observed_kind
+from plateau_watch.recorder.turns import Turns
 from plateau_watch.recorder.watched_class import AROUND_STEP, forget, watched_class
 from plateau_watch.recording import ConfigRecord, TraceRow
 
@@ -32,6 +38,10 @@ if TYPE_CHECKING:
     from plateau_watch.recorder.sinks import Sink
 
 StepAxis = Callable[[], int]
+
+
+class UnrecordedStepError(Exception):
+    """A step that cannot be recorded truly, though it could be written."""
 
 
 def watch(
@@ -106,17 +116,18 @@ class Watch:
         except Exception as error:
             raise WatchError(f"{_name(scheduler)} cannot be watched: {error}") from error
         self._scheduler = weakref.ref(scheduler)
-        weakref.finalize(scheduler, _forget, id(scheduler), sink)
+        self._finalizer = weakref.finalize(scheduler, _forget, id(scheduler), sink)
         self._sink = sink
         self._step = step
         self._prefix = prefix
         self._groups = groups
-        self._rows = 0
+        self._numbers = itertools.count(1)
         self._announced = False
         self._written: Snapshot | None = None
         self._columns: tuple[str, ...] | None = None
-        self._faults: set[str] = set()
-        self._stepping = False
+        self._faults = Faults()
+        self._turns = Turns()
+        self._process = os.getpid()
         self._closed = False
         AROUND_STEP[id(scheduler)] = self._around
         _PLACES.add(sink.place)
@@ -128,6 +139,7 @@ class Watch:
         if self._closed:
             return
         self._closed = True
+        self._finalizer.detach()
         scheduler = self._scheduler()
         if scheduler is not None:
             forget(id(scheduler))
@@ -151,23 +163,27 @@ class Watch:
         self, scheduler: ReduceLROnPlateau, step: Callable[[], Any], metric: Callable[[], object]
     ) -> Any:  # noqa: ANN401  whatever a subclass's step returns
         """Let the scheduler take its step, and record it."""
-        if self._stepping:
+        if self._turns.mine():
             return step()
         before = None
-        with self._harmless():
-            before = Snapshot.of(scheduler, self._groups) if _writes_here() else None
-        self._stepping = True
         try:
-            result = step()
-        finally:
-            self._stepping = False
-        if before is not None:
+            turn = self._turns.begin()
             with self._harmless():
-                self._record(scheduler, before, float(cast(Any, metric())))
+                before = Snapshot.of(scheduler, self._groups) if self._writes_here() else None
+            result = step()
+            number = next(self._numbers)
+            if before is not None and not self._closed:
+                with self._harmless():
+                    value, after = float(cast(Any, metric())), Snapshot.of(scheduler, self._groups)
+                    if not self._turns.undisturbed(turn):
+                        raise UnrecordedStepError("several threads stepped the scheduler at once")
+                    self._record(number, value, before, after, self._axis(scheduler))
+        finally:
+            self._turns.end()
         return result
 
     def _attach(self, scheduler: ReduceLROnPlateau) -> None:
-        if not _writes_here():
+        if not self._writes_here():
             return
         now = Snapshot.of(scheduler, self._groups)
         value = _config_value(self._prefix, now.record("attached"))
@@ -175,15 +191,15 @@ class Watch:
         self._written = now
         self._announced = True
 
-    def _record(self, scheduler: ReduceLROnPlateau, before: Snapshot, metric: float) -> None:
+    def _record(
+        self, number: int, metric: float, before: Snapshot, after: Snapshot, step: int
+    ) -> None:
         from plateau_watch.events.trace_format import row_values  # noqa: PLC0415
 
-        after = Snapshot.of(scheduler, self._groups)
         expected, self._written = self._written, None
-        self._rows += 1
         record = before.record("changed" if self._announced else "attached")
         row = TraceRow(
-            step=self._axis(scheduler),
+            step=step,
             wall_time=time.time(),
             metric=metric,
             bar=before.config.bar(before.counters.best),
@@ -193,7 +209,7 @@ class Watch:
             last_epoch=after.last_epoch,
             old_lrs=before.lrs,
             new_lrs=after.lrs,
-            number=self._rows,
+            number=number,
             record=record,
         )
         values = row_values(self._prefix, row, name_columns=self._columns != before.groups)
@@ -212,19 +228,27 @@ class Watch:
         try:
             yield
         except Exception as error:  # noqa: BLE001  whatever it is, the training goes on
-            self._complain(error)
+            self._written = self._columns = None
+            with suppress(Exception):
+                self._faults.say(error, stacklevel=5)
 
-    def _complain(self, error: Exception) -> None:
-        """Say each kind of fault once."""
-        kind = type(error).__name__
-        if kind in self._faults:
-            return
-        self._faults.add(kind)
-        complain(
-            f"plateau-watch cannot write its trace ({kind}: {error}); training is not affected, "
-            "scheduler steps will be missing from the log",
-            stacklevel=6,
-        )
+    def _writes_here(self) -> bool:
+        """Whether this process writes: rank 0 of torch.distributed, or any where it is not in use.
+
+        Raises:
+            UnrecordedStepError: the process was forked from the one that writes.
+        """
+        if os.getpid() != self._process:
+            raise UnrecordedStepError(
+                "this process was forked after watch(), and its parent has the log; close() the "
+                "handle here and watch() into another one"
+            )
+        group = sys.modules["torch"].distributed
+        return not (group.is_available() and group.is_initialized() and group.get_rank() != 0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy of whatever holds the handle has a closed one: its scheduler is not watched."""
+        return {"_closed": True}
 
 
 def _config_value(prefix: str, record: ConfigRecord) -> Any:  # noqa: ANN401  a proto
@@ -264,14 +288,6 @@ def _check_groups(groups: Sequence[int], count: int) -> None:
         raise WatchError(
             f"groups must be positions of the optimizer's {count} param groups, got {groups!r}"
         )
-
-
-def _writes_here() -> bool:
-    """Whether this process writes: rank 0 of torch.distributed, or any where it is not in use."""
-    distributed = sys.modules["torch"].distributed
-    return not (
-        distributed.is_available() and distributed.is_initialized() and distributed.get_rank() != 0
-    )
 
 
 def _name(thing: object) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import copyreg
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from typing import Any, cast
 
 AroundStep = Callable[[Any, Callable[[], Any], Callable[[], object]], Any]
 """(scheduler, its own step, afterwards: the metric it was given) -> what the step returns"""
@@ -22,6 +22,9 @@ AROUND_STEP: dict[int, AroundStep] = {}
 _NEW: object = copyreg.__dict__["__newobj__"]
 _RECONSTRUCT: object = copyreg.__dict__["_reconstructor"]
 """What pickles call to make an instance; they are not among copyreg's public names."""
+
+_PICKLING = ("__reduce_ex__", "__reduce__", "__getstate__", "__getnewargs__", "__getnewargs_ex__")
+"""What a class may have of its own to be pickled by."""
 
 _COMPARED: dict[int, object] = {}
 """What an instance last held against its best, by its id: the metric, wherever its step has it."""
@@ -36,6 +39,9 @@ def forget(key: int) -> None:
 @functools.cache
 def watched_class(plain: type[Any]) -> type[Any]:
     """Return the subclass that a scheduler of this class has while it is watched."""
+    of_its_own = [
+        name for name in _PICKLING if getattr(plain, name, None) is not getattr(object, name, None)
+    ]
 
     class Watched(plain):  # type: ignore[misc]
         @functools.wraps(plain.step)
@@ -54,9 +60,9 @@ def watched_class(plain: type[Any]) -> type[Any]:
             return super()._is_better(a, *rest, **kwargs)
 
         def __reduce_ex__(self, protocol: Any) -> Any:  # noqa: ANN401
-            with _as(self, plain):
-                reduced = self.__reduce_ex__(protocol)
-            return _of_plain(reduced)
+            with _as(self, plain) if of_its_own else nullcontext():
+                reduced = cast(Any, plain).__reduce_ex__(self, protocol)
+            return _of_plain(reduced, Watched, plain)
 
     for method in ("__copy__", "__deepcopy__"):
         if hasattr(plain, method):
@@ -66,15 +72,19 @@ def watched_class(plain: type[Any]) -> type[Any]:
     return Watched
 
 
-def _of_plain(reduced: Any) -> Any:  # noqa: ANN401  whatever __reduce_ex__ gives
-    """Let a pickle name the plain class.
+def _of_plain(reduced: Any, watched: type, plain: type) -> Any:  # noqa: ANN401
+    """Let a pickle name the plain class, in whatever `__reduce_ex__` gave.
 
     Pickle insists that what `copyreg.__newobj__` makes is of the class that the instance has right
     now; what protocols 0 and 1 use to make an instance does the same and does not insist.
     """
-    if not isinstance(reduced, tuple) or reduced[0] is not _NEW or len(reduced[1]) != 1:
+    if not isinstance(reduced, tuple):
         return reduced
-    return (_RECONSTRUCT, (reduced[1][0], object, None), *reduced[2:])
+    make, given, *rest = reduced
+    arguments = tuple(plain if argument is watched else argument for argument in given)
+    if make is _NEW and len(arguments) == 1:
+        make, arguments = _RECONSTRUCT, (*arguments, object, None)
+    return (make, arguments, *rest)
 
 
 def _on_the_plain_class(plain: type, method: str) -> Callable[..., Any]:
@@ -87,10 +97,14 @@ def _on_the_plain_class(plain: type, method: str) -> Callable[..., Any]:
 
 @contextmanager
 def _as(scheduler: Any, plain: type) -> Iterator[None]:  # noqa: ANN401
-    """Give a scheduler its plain class for as long as it is pickled or copied."""
-    watched = scheduler.__class__
+    """Give a scheduler its plain class for as long as it is pickled or copied in ways of its own.
+
+    A step that another thread takes meanwhile goes unseen, so other schedulers are spared this.
+    The class is not asked for: another thread may be copying the scheduler too.
+    """
     scheduler.__class__ = plain
     try:
         yield
     finally:
-        scheduler.__class__ = watched
+        if id(scheduler) in AROUND_STEP:
+            scheduler.__class__ = watched_class(plain)
