@@ -158,6 +158,18 @@ class RecordParser:
             if isinstance(found, Record | Gap):
                 yield found
 
+    def suspect_bytes(self) -> tuple[int, bytes]:
+        """Return the offset of what failed, and its bytes: a header, or the whole record.
+
+        There must be a `suspect`.
+        """
+        if not self.suspect:
+            raise ValueError("nothing failed")
+        offset, reason = self.suspect
+        length = length_at(self._buffer, 0) if reason == "bad payload CRC" else None
+        extent = HEADER if length is None else HEADER + length + FOOTER
+        return offset, bytes(self._buffer[:extent])
+
     def give_up(self) -> Iterator[Record | Gap]:
         """Believe that a CRC failed: go on behind it, with what was fed already."""
         if self.suspect:

@@ -1,15 +1,12 @@
 """run_reader: the event files of one run -> its series and traces.
 
-Reads each file through a `RecordParser`, decodes what may hold scalars, tells files of different
+Reads each file as it is now (`tailed_file`), tells files of different
 trainings apart (`told_apart`), and joins those of one (`joined`), in the order of (file name,
 offset). What was passed over is counted, never guessed.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +17,10 @@ from plateau_watch.events.file_content import FileContent
 from plateau_watch.events.hparams import Hparams
 from plateau_watch.events.joined import Contradiction, Write, contradictions, series_of, traces_of
 from plateau_watch.events.logdir import RunFiles
-from plateau_watch.events.records import Gap, Record, RecordParser
-from plateau_watch.events.summaries import Event, NotAnEventError, decode_event, may_hold_scalars
+from plateau_watch.events.tailed_file import TailedFile, Taken
 from plateau_watch.events.told_apart import names_of, told_apart
 from plateau_watch.recording import RecordedTrace
 from plateau_watch.series import Duplicates, Series
-
-BLOCK = 1 << 20
-"""Bytes read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +168,7 @@ def _said(files: Sequence[Path], tag: str, write: Write) -> str:
     """Say where a point was written: its file, and its record's offset if that is still there."""
     path = files[write.file]
     content = FileContent()
-    for offset, event in _events(path, [], _nothing):
+    for offset, event in _events(TailedFile(path, patience=0)):
         content.take(event)
         if tag in content.points and len(content.points[tag]) > write.number:
             return f"{write.value:g} at offset {offset:,} of {path}"
@@ -188,67 +181,18 @@ def _read_files(files: Sequence[Path], advance: Callable[[int], object]) -> list
 
 
 def _read_file(path: Path, content: FileContent, advance: Callable[[int], object]) -> FileContent:
+    file = TailedFile(path, patience=0)
     try:
-        for _, event in _events(path, content.damages, advance):
+        for _, event in _events(file, advance):
             content.take(event)
     except OSError as error:
         content.damages.append(f"{path}: {error.strerror or error}")
+    content.damages += file.damages()
     content.damages += (f"{path}: {said} left out" for said in content.said_left_out())
     return content
 
 
-def _events(
-    path: Path, damages: list[str], advance: Callable[[int], object]
-) -> Iterator[tuple[int, Event]]:
-    """Yield the events of a file with their offsets; what lies between goes to `damages`."""
-    undecodable = 0
-    parser = RecordParser(may_hold_scalars)
-    for found in _found(path, parser, advance):
-        if isinstance(found, Gap):
-            damages.append(_skipped(path, found))
-            continue
-        try:
-            yield found.offset, decode_event(found.payload)
-        except NotAnEventError:
-            undecodable += 1
-    if undecodable:
-        damages.append(f"{undecodable} record(s) of {path} are no events")
-    if (rest := parser.pending) and rest.length:
-        damages.append(
-            f"{path} ends within a record ({rest.length:,} bytes at offset {rest.offset:,}): "
-            "still being written, or cut off"
-            if parser.incomplete
-            else _skipped(path, rest)
-        )
-
-
-def _found(
-    path: Path, parser: RecordParser, advance: Callable[[int], object]
-) -> Iterator[Record | Gap]:
-    with open(path, "rb", buffering=0, opener=_opened) as file:
-        size = path.stat().st_size
-        while block := file.read(BLOCK):
-            yield from parser.feed(block)
-            advance(len(block))
-            past = min(parser.declined, size - file.tell())
-            if past > 0:
-                file.seek(past, 1)
-                parser.sought(past)
-                advance(past)
-        yield from parser.finish()
-
-
-def _opened(path: str, flags: int) -> int:
-    """Open a regular file; what took its place since it was found is never waited for."""
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
-    os.close(descriptor)
-    if is_directory:
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    raise OSError(errno.EINVAL, "no regular file")
-
-
-def _skipped(path: Path, gap: Gap) -> str:
-    return f"skipped {gap.length:,} bytes at offset {gap.offset:,} of {path} ({gap.reason})"
+def _events(file: TailedFile, advance: Callable[[int], object] = _nothing) -> Iterator[Taken]:
+    """Yield the events of a file as it is now, with their offsets."""
+    yield from file.look(advance)
+    yield from file.end()
