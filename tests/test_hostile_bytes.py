@@ -153,6 +153,12 @@ class TestSteps:
         assert run["parity"]["mismatches"] == 0
         assert (run["metric"]["first_step"], run["metric"]["last_step"]) == (steps[0], steps[-1])
 
+    def test_a_decay_by_plan_between_both_ends_is_called_one(self, logs):
+        steps = [n * 2**60 for n in range(-8, 8)]
+        write(logs, *(event(simple("lr", 16.0 - n), step=step) for n, step in enumerate(steps)))
+        said = CliRunner().invoke(main, ["runs", str(logs)]).output
+        assert "a linear decay by plan" in said
+
     def test_files_that_lie_at_both_ends_are_told_apart_without_overflow(self, logs, tmp_path):
         write(logs, *training([-LAST - 1, *range(15)]), name="events.out.tfevents.1.h.1.0")
         write(logs, *training(range(LAST - 15, LAST + 1)), name="events.out.tfevents.2.h.2.0")
@@ -195,6 +201,15 @@ class TestWallTimes:
         )
         lr = (event(simple("lr", 0.1), step=n, wall_time=times[n % 16]) for n in range(50))
         write(logs / "other axes", *metric, *lr)
+        survive(logs, tmp_path)
+
+    def test_lrs_without_a_time_are_not_joined_by_the_clock(self, logs, tmp_path):
+        metric = (event(simple("val/loss", v), step=n, wall_time=n) for n, v in enumerate(METRIC))
+        lr = (
+            event(simple("lr", 0.1 * 0.5 ** (n // 20)), step=-n, wall_time=math.inf)
+            for n in range(50)
+        )
+        write(logs, *metric, *lr)
         survive(logs, tmp_path)
 
 

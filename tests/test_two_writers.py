@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from plateau_watch.commands import main
+from plateau_watch.events.axes import axes_of
 from plateau_watch.events.file_content import FileContent
 from plateau_watch.events.logdir import discover
 from plateau_watch.events.run_reader import read_trainings
@@ -180,6 +181,13 @@ class TestOneTraining:
             f"{older} was still written to after {newer.name} was begun: points are taken in the "
             "order of the files' names",
         )
+
+
+def test_a_stride_from_one_end_of_the_steps_to_the_other_does_not_overflow():
+    content = FileContent()
+    for step in (-(2**63), 2**63 - 1):
+        content.take(decode_event(event(simple("loss", 0.5), step=step).SerializeToString()))
+    assert axes_of(content)["loss"].stride == 2.0**64
 
 
 def test_thousands_of_files_are_told_apart_in_seconds(tmp_path):
