@@ -16,8 +16,9 @@ from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event as EventProto
 from tensorboard.compat.proto.event_pb2 import SessionLog
 
-from plateau_watch.events.file_content import FileContent, series_of, traces_of
+from plateau_watch.events.file_content import FileContent
 from plateau_watch.events.framing import framed
+from plateau_watch.events.joined import series_of, traces_of
 from plateau_watch.events.records import Gap, Record, RecordParser
 from plateau_watch.events.summaries import (
     Event,

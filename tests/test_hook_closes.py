@@ -1,6 +1,8 @@
 """A watch ends when it is closed, or when its scheduler is gone, and leaves nothing behind."""
 
+import copy
 import gc
+import pickle
 import weakref
 
 import pytest
@@ -8,6 +10,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.tensorboard import SummaryWriter
 
 from plateau_watch import watch
+from plateau_watch.errors import WatchError
 from tests.hooked_runs import WRITERS, all_warnings, event_files, opened, scheduler_with, trace_in
 
 
@@ -94,3 +97,49 @@ def test_a_new_scheduler_is_never_taken_for_one_that_is_gone(tmp_path):
         unwatched.step(1.0)
         assert type(unwatched) is ReduceLROnPlateau
     assert len(event_files(tmp_path)) == 1
+
+
+def test_a_closed_watch_lets_go_of_its_writer_and_its_place(tmp_path):
+    first, second, third = scheduler_with(), scheduler_with(), scheduler_with()
+    with SummaryWriter(str(tmp_path)) as writer:
+        watch(first, writer).close()
+        with watch(second, writer):
+            del first
+            gc.collect()
+            with pytest.raises(WatchError, match="another scheduler is logged there"):
+                watch(third, writer)
+        watch(second, writer).close()
+        gone = weakref.ref(writer)
+    del writer
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda thing: pickle.loads(pickle.dumps(thing))])
+def test_a_copy_of_whatever_holds_the_handle_watches_nothing(tmp_path, copied):
+    scheduler = scheduler_with()
+    holder = {"scheduler": scheduler, "handle": watch(scheduler, tmp_path)}
+    twin = copied(holder)
+    assert type(twin["scheduler"]) is ReduceLROnPlateau
+    with twin["handle"]:
+        twin["scheduler"].step(1.0)
+    scheduler.step(2.0)
+    holder["handle"].close()
+    assert [row.metric for row in trace_in(tmp_path).rows] == [2.0]
+
+
+def test_closing_in_the_middle_of_a_step_leaves_that_step_out(tmp_path):
+    class Ending(ReduceLROnPlateau):
+        def step(self, metrics):
+            super().step(metrics)
+            if metrics == 2.0:
+                handles.pop().close()
+
+    scheduler = scheduler_with(Ending)
+    handles = [watch(scheduler, tmp_path)]
+    with all_warnings() as caught:
+        for metric in (1.0, 2.0, 3.0):
+            scheduler.step(metric)
+    assert caught == []
+    assert type(scheduler) is Ending
+    assert [row.metric for row in trace_in(tmp_path).rows] == [1.0]

@@ -213,6 +213,13 @@ def test_a_full_disk_is_not_littered_with_empty_files(tmp_path, monkeypatch):
 # Errors and warnings of torch's own step are the user's.
 
 
+class NoFloat:
+    """What a metric may be by mistake, with an error of its own."""
+
+    def __float__(self):
+        raise LookupError("nothing was measured")
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 @pytest.mark.parametrize(
     ("arguments", "keywords"),
@@ -223,8 +230,14 @@ def test_a_full_disk_is_not_littered_with_empty_files(tmp_path, monkeypatch):
         ((), {}),
         ((1.0, None, "too many"), {}),
         ((), {"loss": 1.0}),
+        ((torch.zeros((), device="meta"),), {}),
+        ((NoFloat(),), {}),
+        ((NoFloat(),), {"epoch": 3}),
     ],
-    ids=["text", "None", "two values", "nothing", "too much", "another name"],
+    ids=[
+        *("text", "None", "two values", "nothing", "too much", "another name"),
+        *("another device", "its own error", "its own error and an epoch"),
+    ],
 )
 def test_an_error_of_torchs_own_step_reaches_the_user_unchanged_and_leaves_no_row(
     tmp_path, caplog, kind, arguments, keywords

@@ -22,8 +22,8 @@ from tensorboard.compat.proto.types_pb2 import DataType
 
 from plateau_watch.commands import main
 from plateau_watch.events.file_content import MOST_TAGS
+from plateau_watch.events.framing import framed
 from plateau_watch.events.hparams import MOST_HPARAMS
-from plateau_watch.events.records import framed
 from plateau_watch.events.summaries import LONGEST_TAG, MOST_VALUES
 from tests.event_files import (
     EVENT_FILE,

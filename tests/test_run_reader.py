@@ -18,7 +18,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from plateau_watch.events.framing import framed
 from plateau_watch.events.logdir import RunFiles
-from plateau_watch.events.run_reader import BLOCK, read_run
+from plateau_watch.events.run_reader import read_run
+from plateau_watch.events.tailed_file import BLOCK
 from tests.event_files import (
     EVENT_FILE,
     FILE_VERSION,
