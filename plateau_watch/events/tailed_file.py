@@ -95,7 +95,7 @@ class TailedFile:
         try:
             descriptor = _opened(self.path)
         except FileNotFoundError:
-            self._gone = self._first is not None
+            self._gone = True
             return
         try:
             if self._is_another(descriptor):
@@ -128,7 +128,11 @@ class TailedFile:
         if self.generation:
             said.append(f"{self.path} was replaced or written anew while it was read")
         if self._gone:
-            said.append(f"{self.path} is no longer there; what was read of it counts")
+            said.append(
+                f"{self.path}: {os.strerror(errno.ENOENT)}"
+                if self._first is None
+                else f"{self.path} is no longer there; what was read of it counts"
+            )
         return said
 
     def _read(
