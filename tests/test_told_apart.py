@@ -1,7 +1,11 @@
 """Several trainings in one directory are told apart, and the runs of one training put together."""
 
-import pytest
+import json
 
+import pytest
+from click.testing import CliRunner
+
+from plateau_watch.commands import main
 from plateau_watch.events.logdir import discover
 from plateau_watch.events.related import related
 from plateau_watch.events.run_reader import read_trainings
@@ -148,3 +152,14 @@ def test_a_sub_run_with_one_curve_of_the_same_process_belongs_to_the_run_above_i
     write(tmp_path / "run", 100, points(["lr"], range(5), 100), pid=7)
     write(tmp_path / "run" / "loss_val", 101, points(["loss"], range(5), 101), pid=7)
     assert groups(tmp_path) == [["run", "run/loss_val"]]
+
+
+def test_a_glob_finds_a_training_by_the_time_in_its_name(tmp_path):
+    """RUN@TIME is known when the files are read; a glob without the run's name is waited for."""
+    for time in (100, 200):
+        write(tmp_path / "run", time, points(["lr", "loss"], range(1, 6), time))
+    found = CliRunner().invoke(main, ["runs", str(tmp_path), "--run", "*200*", "--format", "json"])
+    assert [run["run"] for run in json.loads(found.stdout)["runs"]] == ["run@200"]
+    none = CliRunner().invoke(main, ["runs", str(tmp_path), "--run", "*300*"])
+    assert none.exit_code == 2
+    assert "no run is named '*300*'; there are: 'run@100', 'run@200'" in none.stderr

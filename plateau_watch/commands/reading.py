@@ -69,11 +69,18 @@ def read_logdir(
 
 
 def trainings(logs: Sequence[RunLog], pattern: str | None) -> Trainings:
-    """Put together the runs that one training wrote; those that a name matches are asked for."""
+    """Put together the runs that one training wrote; those that a name matches are asked for.
+
+    Raises:
+        NothingToReadError: no run has a name that matches.
+    """
     every = tuple(related(logs))
     asked = [
         group for group in every if pattern is None or any(_matches(log, pattern) for log in group)
     ]
+    if pattern is not None and not asked:
+        names = nearest(pattern, [log.run for log in logs])
+        raise NothingToReadError(f"no run is named {pattern!r}{names}")
     return Trainings(tuple(asked), every)
 
 
@@ -89,6 +96,8 @@ def _chosen(runs: tuple[RunFiles, ...], pattern: str | None) -> tuple[RunFiles, 
     named = {run.name for run in runs if fnmatchcase(run.name, directory)}
     named |= {run.name for run in runs if fnmatchcase(run.name, pattern)}
     if not named:
+        if any(wildcard in pattern for wildcard in "*?["):
+            return runs  # it may match a RUN@TIME, and those are known when all is read
         names = [run.name for run in runs]
         raise NothingToReadError(f"no run is named {pattern!r}{nearest(pattern, names)}")
     parents = {PurePosixPath(name).parent for name in named}
