@@ -78,11 +78,16 @@ class WriterSink:
         file_writer = self._writer.file_writer
         if file_writer is None:
             raise ClosedWriterError("the SummaryWriter is closed")
-        self._wait_for_room(getattr(file_writer, "event_writer", None))
+        event_writer = getattr(file_writer, "event_writer", None)
+        self._wait_for_room(event_writer)
         event = Event(summary=Summary(value=values))
         if self._event_class is not Event:
             event = self._event_class.FromString(event.SerializeToString())
-        file_writer.add_event(event, step, wall_time)
+        try:
+            file_writer.add_event(event, step, wall_time)
+        except Exception:
+            self._wait_for_room(event_writer)  # one word for a thread that dies now or died before
+            raise
 
     def _wait_for_room(self, event_writer: Any) -> None:  # noqa: ANN401
         """Make sure that handing over an event will not hang.
@@ -105,12 +110,12 @@ class WriterSink:
         deadline = time.monotonic() + MOST_WAITED
         while True:
             # Not is_alive(): interrupted, it takes a running thread for dead, for good (bpo-45274).
-            gone = thread not in threading.enumerate()
+            died = getattr(thread, "exception", None)
+            gone = died is not None or thread not in threading.enumerate()
             if not gone and not any(lock and lock.locked() for lock in locks) and not queue.full():
                 break
             if gone or self._stuck or time.monotonic() > deadline:
                 self._stuck = not gone
-                died = getattr(thread, "exception", None)
                 why = f" ({type(died).__name__}: {died})" if died else ""
                 raise ClosedWriterError(f"the SummaryWriter's thread no longer writes{why}")
             time.sleep(0.001)
