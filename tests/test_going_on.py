@@ -73,3 +73,22 @@ def test_what_the_hook_recorded_is_alone_anyway_and_nothing_is_said_of_it(pytest
     logs = pytestconfig.rootpath / "replay_logs"
     (run,) = as_json("replay", logs, "--run", "hooked/seed0", "--alone").values()
     assert not any("not used" in line for line in run["warnings"])
+
+
+def test_one_that_went_on_twice_is_read_with_all_before_it(tmp_path):
+    """The state came along both times: only from its beginning does the scheduler make sense."""
+    scheduler = scheduler_for(patience=4, factor=0.5)
+    metric = falling(seed=5, noise=0.1)
+    for name, steps in (("a", range(20)), ("b", range(20, 40)), ("c", range(40, 60))):
+        with SummaryWriter(str(tmp_path / name)) as writer:
+            for step in steps:
+                writer.add_scalar("lr", lr_of(scheduler), step, walltime=step)
+                writer.add_scalar("val_loss", metric[step], step, walltime=step)
+                scheduler.step(metric[step])
+    run = as_json("replay", tmp_path)["c"]
+    assert run["metric"]["points"] == 60
+    assert run["config"]["patience"] == 4
+    assert run["parity"]["mismatches"] == 0
+    assert any(
+        line.startswith("it goes on from run 'a', 'b': they are") for line in run["warnings"]
+    )

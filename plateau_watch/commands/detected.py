@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from plateau_watch.candidates import metric_candidates
 from plateau_watch.commands.reading import Training
@@ -21,6 +21,9 @@ from plateau_watch.events.hparams import Hparams
 from plateau_watch.pairing import Tags
 from plateau_watch.series import Series
 from plateau_watch.stated_hparams import StatedHparams, stated_by
+
+MOST_RESUMES = 5
+"""Trainings that are put together before one, each of which went on from the one before."""
 
 
 def detected(group: Training, said: Stated, others: Sequence[Training]) -> Detection:
@@ -34,23 +37,57 @@ def detected(group: Training, said: Stated, others: Sequence[Training]) -> Detec
     tags = Tags(said.metric, said.lrs)
     series, stated = series_of(group), _stated(group)
     found: list[Detection] = []
-    for other in others if may_go_on(series) and not said.alone else ():
-        before = series_of(other)
-        if other[0].run == group[0].run or not goes_on_from(series, before):
-            continue
-        for until, seen in _checkpoints(before):
+    for before in [] if said.alone else _left_before(group, others):
+        for until, seen in _checkpoints(before.series):
             with suppress(NotEnoughToldError):
-                seams = (*_seams(other), began(series), *_seams(group))
-                both = continued(before, series, until)
-                joined = detect(both, tags, said.reading, stated, seams)
+                seams = (*before.seams, began(series), *_seams(group))
+                whole = continued(before.series, series, until)
+                joined = detect(whole, tags, said.reading, stated, seams)
+                names = ", ".join(map(repr, before.runs))
+                some = "the two are" if len(before.runs) == 1 else "they are"
                 note = (
-                    f"it goes on from run {other[0].run!r}{seen}: the two are read as one, its own "
-                    f"points from step {begins_at(series)} on; --alone reads it by itself"
+                    f"it goes on from run {names}{seen}: {some} read as one, its own points from "
+                    f"step {begins_at(series)} on; --alone reads it by itself"
                 )
                 found.append(replace(joined, findings=(note, *joined.findings)))
     by_statement = [each for each in found if each.fitted[0].recording.source == "hparams"]
     best = next(iter(by_statement or found), None)
     return best or detect(series, tags, said.reading, stated, _seams(group))
+
+
+@dataclass(frozen=True, slots=True)
+class _LeftBefore:
+    """What a training may go on from: one that was left, with what that itself went on from.
+
+    Attributes:
+        series: of all of them, put together.
+        runs: their names, the earliest first.
+        seams: where another process may have taken over, among them.
+    """
+
+    series: list[Series]
+    runs: tuple[str, ...]
+    seams: tuple[float, ...]
+
+
+def _left_before(
+    group: Training, others: Sequence[Training], most: int = MOST_RESUMES
+) -> Iterator[_LeftBefore]:
+    """Yield what a training may go on from, those that reach the furthest back first."""
+    series = series_of(group)
+    if not may_go_on(series):
+        return
+    for other in others:
+        own = series_of(other)
+        if other[0].run == group[0].run or not goes_on_from(series, own):
+            continue
+        for earlier in _left_before(other, others, most - 1) if most > 1 else ():
+            yield _LeftBefore(
+                continued(earlier.series, own),
+                (*earlier.runs, other[0].run),
+                (*earlier.seams, began(own), *_seams(other)),
+            )
+        yield _LeftBefore(own, (other[0].run,), _seams(other))
 
 
 def _checkpoints(earlier: Sequence[Series]) -> Iterator[tuple[int | None, str]]:
