@@ -93,10 +93,9 @@ class WriterSink:
         """Make sure that handing over an event will not hang.
 
         Both packages' `put` waits for ever where the queue is full and the thread that empties it
-        hangs, tensorboardX's also where the thread has died; a lock that Ctrl-C left held is never
-        given back. torch's keeps the error that its thread died of and raises that one object
-        every time, with an ever longer traceback. A writer without such a thread and queue is left
-        alone.
+        hangs, tensorboardX's also where the thread has died. torch's keeps the error that its
+        thread died of and raises that one object every time, with an ever longer traceback. A
+        writer without such a thread and queue is left alone.
 
         Raises:
             ClosedWriterError: the thread has died, or does not get on.
@@ -106,13 +105,14 @@ class WriterSink:
         queue = getattr(owner, "_byte_queue", None) or getattr(owner, "_event_queue", None)
         if thread is None or queue is None:
             return
-        locks = (getattr(owner, "_lock", None), getattr(queue, "mutex", None))
         deadline = time.monotonic() + MOST_WAITED
         while True:
-            # Not is_alive(): interrupted, it takes a running thread for dead, for good (bpo-45274).
-            died = getattr(thread, "exception", None)
-            gone = died is not None or thread not in threading.enumerate()
-            if not gone and not any(lock and lock.locked() for lock in locks) and not queue.full():
+            died, full = getattr(thread, "exception", None), queue.full()
+            gone = died is not None
+            if not gone and (full or not hasattr(thread, "exception")):
+                # Interrupted, is_alive() takes a running thread for dead, for good (bpo-45274).
+                gone = thread not in threading.enumerate()
+            if not gone and not full:
                 break
             if gone or self._stuck or time.monotonic() > deadline:
                 self._stuck = not gone
