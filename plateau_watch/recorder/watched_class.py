@@ -38,7 +38,10 @@ def forget(key: int) -> None:
 
 @functools.cache
 def watched_class(plain: type[Any]) -> type[Any]:
-    """Return the subclass that a scheduler of this class has while it is watched."""
+    """Return the subclass that a scheduler of this class has while it is watched.
+
+    It never says `super()`, which raises where another thread has just given the plain class back.
+    """
     of_its_own = [
         name for name in _PICKLING if getattr(plain, name, None) is not getattr(object, name, None)
     ]
@@ -46,7 +49,7 @@ def watched_class(plain: type[Any]) -> type[Any]:
     class Watched(plain):  # type: ignore[misc]
         @functools.wraps(plain.step)
         def step(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            take = functools.partial(super().step, *args, **kwargs)
+            take = functools.partial(plain.step, self, *args, **kwargs)
             around = AROUND_STEP.get(id(self))
             if around is None:
                 return take()
@@ -57,7 +60,7 @@ def watched_class(plain: type[Any]) -> type[Any]:
         def _is_better(self, a: Any, *rest: Any, **kwargs: Any) -> Any:  # noqa: ANN401
             if id(self) in AROUND_STEP:
                 _COMPARED[id(self)] = a
-            return super()._is_better(a, *rest, **kwargs)
+            return cast(Any, plain)._is_better(self, a, *rest, **kwargs)
 
         def __reduce_ex__(self, protocol: Any) -> Any:  # noqa: ANN401
             with _as(self, plain) if of_its_own else nullcontext():
