@@ -442,9 +442,10 @@ class TestTheEndOfAFile:
     @properties
     @given(damaged_files())
     def test_the_end_gives_what_trying_every_offset_gives(self, data):
-        found, parser = parsed(data)
-        ended = [*found, *parser.finish()]
-        assert (ended, parser.pending, parser.incomplete) == ended_naively(data)
+        for hold in (False, True):
+            found, parser = parsed(data, hold=hold)
+            ended = [*found, *parser.finish()]
+            assert (ended, parser.pending, parser.incomplete) == ended_naively(data)
 
 
 class TestHostileFiles:

@@ -182,7 +182,7 @@ class RecordParser:
 
         Where there are none, it stays `pending` as it was. Nothing is fed after this.
         """
-        self._finishing = True
+        self._finishing, self._hold = True, False
         yield from self.give_up()
         while self._buffer:
             cut = self.incomplete
