@@ -9,7 +9,6 @@ and joining the two, ends in the same series and traces.
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ import numpy as np
 from plateau_watch.events.file_content import Entries, FileContent, Points, TraceEntry
 from plateau_watch.events.restarts import lowest_from, restarts_at
 from plateau_watch.events.trace_format import BadTraceError, parse_config, parse_row
-from plateau_watch.precision import Precision, coarsest
+from plateau_watch.precision import coarsest
 from plateau_watch.recording import ConfigRecord, RecordedTrace, TraceRow
 from plateau_watch.series import Restart, Series, alive, contradiction, surviving
 
@@ -50,8 +49,8 @@ def series_of(
     lowest = lowest_from(content.restarts for content in contents)
     series = {}
     for tag in _tags(contents):
-        column = _column(contents, tag, lowest)
-        kept = surviving(column.steps, column.restarts, duplicates)
+        column, restarts = _column(contents, tag, lowest)
+        kept = surviving(column.steps, restarts, duplicates)
         series[tag] = Series(
             run=run,
             tag=tag,
@@ -68,8 +67,8 @@ def contradictions(contents: Sequence[FileContent]) -> Iterator[Contradiction]:
     """Yield for each tag the lowest step that has two values, if any."""
     lowest = lowest_from(content.restarts for content in contents)
     for tag in _tags(contents):
-        column = _column(contents, tag, lowest)
-        found = contradiction(column.steps, column.values, column.restarts)
+        column, restarts = _column(contents, tag, lowest)
+        found = contradiction(column.steps, column.values, restarts)
         if found:
             first, second = (_write(contents, tag, position) for position in found)
             yield Contradiction(tag, column.steps[found[0]], first, second)
@@ -82,17 +81,6 @@ def traces_of(contents: Sequence[FileContent], run: str) -> tuple[RecordedTrace,
     return tuple(_trace(contents, run, prefix, lowest) for prefix in prefixes)
 
 
-@dataclass(slots=True)
-class _Column:
-    """The points of one tag of all files in the order written."""
-
-    steps: array[int] = field(default_factory=lambda: array("q"))
-    wall_times: array[float] = field(default_factory=lambda: array("d"))
-    values: array[float] = field(default_factory=lambda: array("d"))
-    precisions: set[Precision] = field(default_factory=set)
-    restarts: list[Restart] = field(default_factory=list)
-
-
 _NO_POINTS = Points()
 
 
@@ -100,8 +88,11 @@ def _tags(contents: Sequence[FileContent]) -> list[str]:
     return list(dict.fromkeys(tag for content in contents for tag in content.points))
 
 
-def _column(contents: Sequence[FileContent], tag: str, lowest: Sequence[int]) -> _Column:
-    column = _Column()
+def _column(
+    contents: Sequence[FileContent], tag: str, lowest: Sequence[int]
+) -> tuple[Points, list[Restart]]:
+    """The points of one tag of all files in the order written, and the restarts among them."""
+    column = Points()
     marks: list[tuple[int, int]] = []
     restarts = 0
     for content in contents:
@@ -114,8 +105,7 @@ def _column(contents: Sequence[FileContent], tag: str, lowest: Sequence[int]) ->
         column.wall_times += points.wall_times
         column.values += points.values
         column.precisions |= points.precisions
-    column.restarts = restarts_at(marks, len(column.steps), lowest)
-    return column
+    return column, restarts_at(marks, len(column.steps), lowest)
 
 
 def _write(contents: Sequence[FileContent], tag: str, position: int) -> Write:
