@@ -168,7 +168,7 @@ def _explained(attempt: Attempt) -> Detection:
     if (least >= STRANGE and not attempt.asked) or (attempt.unusual and not is_telling(best)):
         raise NotEnoughToldError(coincidence(best))
     findings = list(_findings(best, expected))
-    if may_be_a_plan(best):
+    if may_be_a_plan(best) and not findings:  # a forgotten mode says it already
         findings.append(
             "the LR falls every so many steps: a schedule by plan would look the same, and nothing "
             "in the log tells the two apart"
