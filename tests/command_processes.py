@@ -12,6 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+
+def sent_to_terminal(descriptor: int) -> bytes:
+    """Read what is left of what went to a terminal, from its other end, and close that."""
+    sent = b""
+    try:
+        while block := os.read(descriptor, 65536):
+            sent += block
+    except OSError:
+        pass  # how a Linux terminal says that its other end is closed
+    os.close(descriptor)
+    return sent
+
+
 SERVER = """
 import json, os, resource, signal, sys, time
 import plateau_watch.commands, tensorboard.compat.proto.event_pb2

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_processes import BUFFERED, CLOSED_PIPE, calls
+from tests.command_processes import BUFFERED, CLOSED_PIPE, calls, sent_to_terminal
 from tests.event_files import event, simple, write_events
 from tests.runs import hooked_run, plain_run
 
@@ -146,12 +146,7 @@ def test_ctrl_c_takes_a_progress_bar_away_and_gives_the_cursor_back(tmp_path):
     assert b"\x1b[?25l" in sent, "rich hides the cursor"
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
-    try:
-        while block := os.read(ours, 65536):
-            sent += block
-    except OSError:
-        pass  # how a Linux terminal says that its other end is closed
-    os.close(ours)
+    sent += sent_to_terminal(ours)
     assert b"Traceback" not in sent
     assert sent.rindex(b"\x1b[?25h") > sent.rindex(b"\x1b[?25l")
     assert sent.endswith(b"\r\x1b[2K\x1b[?25h")

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from torch.utils.tensorboard import SummaryWriter
 
 from plateau_watch.commands import main
+from tests.command_processes import sent_to_terminal
 from tests.runs import hooked_run, plain_run
 
 WHY = "the LR never falls, so no parameters can be told"
@@ -116,13 +117,7 @@ def refusal(*arguments, terminal):
     ours, theirs = pty.openpty()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=theirs)
     os.close(theirs)
-    said = b""
-    try:
-        while block := os.read(ours, 65536):
-            said += block
-    except OSError:
-        pass  # how a Linux terminal says that its other end is closed
-    os.close(ours)
+    said = sent_to_terminal(ours)
     assert process.wait() == 2
     return said.decode().replace("\r\n", "\n")
 

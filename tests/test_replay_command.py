@@ -18,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from plateau_watch import watch
 from plateau_watch.commands import main
+from tests.command_processes import sent_to_terminal
 from tests.runs import METRIC, hooked_run, lr_of, plain_run, scheduler_for
 
 PLAIN = ("--metric", "val/loss", "--lr", "lr", "--ran-with", "patience=2")
@@ -518,14 +519,8 @@ def in_a_terminal(*arguments, columns=80):
     command = [sys.executable, "-c", "from plateau_watch.commands import main; main()", *arguments]
     process = subprocess.Popen(command, stdout=other_end, env=environment)
     os.close(other_end)
-    sent = b""
-    try:
-        while block := os.read(main_end, 65536):
-            sent += block
-    except OSError:
-        pass  # how a Linux terminal says that its other end is closed
+    sent = sent_to_terminal(main_end)
     assert process.wait() == 0
-    os.close(main_end)
     return sent.decode()
 
 
